@@ -1,0 +1,3 @@
+"""mdtool: motion capture in, trained human-motion generators and watchable motion out."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,15 @@
+"""The one exception a user of mdtool ever sees."""
+
+from __future__ import annotations
+
+
+class MdtoolError(Exception):
+    """A mistake in the input or the environment, told in one sentence: what, where, what to do.
+
+    `exit_code` is the process status the command line returns: 2 for bad input (the default),
+    1 for a failure that the input did not cause, 3 for an unmet requirement of an edit request.
+    """
+
+    def __init__(self, message: str, exit_code: int = 2) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

@@ -1,0 +1,166 @@
+"""The motion file: HDF5, one schema for recordings, samples and edits alike.
+
+| name | shape, dtype | meaning |
+|---|---|---|
+| rot6d | [frames, 24, 6] f4 | local SMPL joint rotations, first two rows of the matrix |
+| root | [frames, 3] f4 | pelvis position, metres, y up, floor at 0 |
+| start | [clips + 1] i8 | clip i is frames start[i] : start[i+1] |
+| fps | [clips] f8 | native frame rate |
+| action | [clips] i4 | index in attribute `actions`, -1 none |
+| split | [clips] u1 | 0 train, 1 test |
+| subject, name | [clips] str | who moved; where it came from |
+| text, betas [clips, 10] f4, noise [clips, ...] f4 | optional | description; body shape; latent |
+
+Attributes: format, version, actions (JSON list), skeleton, provenance (JSON).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from mdtool import __version__
+from mdtool.atomic import replacing
+from mdtool.errors import MdtoolError
+from mdtool.motion.motion import MotionSet
+from mdtool.motion.skeleton import JOINTS
+
+FORMAT = "mdtool-motion"
+VERSION = 1
+SKELETON = "smpl-24"
+_REQUIRED = ("rot6d", "root", "start", "fps", "action", "split")
+
+
+def write_motions(path: str | Path, motions: MotionSet) -> None:
+    """Write a motion file atomically.
+
+    Raises:
+        MdtoolError: the place cannot be written, or the set holds non-finite numbers.
+    """
+    if not len(motions):
+        raise MdtoolError(f"nothing to write to {path}: the set of motions is empty")
+    for name in ("rot6d", "root"):
+        if not np.isfinite(getattr(motions, name)).all():
+            raise MdtoolError(f"not writing {path}: {name} holds NaN or infinite numbers")
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["version"] = VERSION
+        file.attrs["skeleton"] = SKELETON
+        file.attrs["actions"] = json.dumps(motions.actions)
+        file.attrs["provenance"] = json.dumps(motions.provenance)
+        frames = len(motions.rot6d)
+        file.create_dataset("rot6d", data=motions.rot6d, dtype="f4", chunks=(min(frames, 60), JOINTS, 6))
+        file.create_dataset("root", data=motions.root, dtype="f4", chunks=(min(frames, 60), 3))
+        for name, dtype in (("start", "i8"), ("fps", "f8"), ("action", "i4"), ("split", "u1")):
+            file.create_dataset(name, data=getattr(motions, name), dtype=dtype)
+        for name in ("subject", "name", "text"):
+            values = getattr(motions, name)
+            if values is not None:
+                values = list(values) or [""] * len(motions)
+                file.create_dataset(name, data=values, dtype=h5py.string_dtype())
+        for name in ("betas", "noise"):
+            values = getattr(motions, name)
+            if values is not None:
+                file.create_dataset(name, data=values, dtype="f4")
+
+
+def read_motions(path: str | Path) -> MotionSet:
+    """Read a whole motion file into memory.
+
+    Raises:
+        MdtoolError: the file is missing, truncated, foreign, of a later version, inconsistent or not finite.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise MdtoolError(f"no such file: {path}; write one with `mdtool preprocess` or `mdtool sample`")
+    if path.is_dir():
+        raise MdtoolError(f"{path} is a folder, not a motion file (*.h5)")
+    try:
+        with h5py.File(path, "r") as file:
+            _check_header(path, file)
+            motions = _read(file)
+    except (OSError, KeyError, RuntimeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise MdtoolError(f"{path} cannot be read as a motion file (damaged, truncated or foreign): {error}") from error
+    _check_content(path, motions)
+    return motions
+
+
+def file_sha256(path: str | Path) -> str:
+    """Hex digest of a file's bytes."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def provenance(parents: list[str | Path] | None = None, **details: object) -> dict:
+    """The record of how a file comes to be: command line, version, parents' hashes and further details."""
+    return {
+        "command": shlex.join(["mdtool", *sys.argv[1:]]),
+        "mdtool": __version__,
+        "parents": {str(Path(parent).name): file_sha256(parent) for parent in parents or []},
+        **details,
+    }
+
+
+def _check_header(path: Path, file: h5py.File) -> None:
+    if file.attrs.get("format") != FORMAT:
+        raise MdtoolError(f"{path} is an HDF5 file but not a motion file of mdtool (attribute format is missing)")
+    version = int(file.attrs.get("version", 0))
+    if version > VERSION:
+        raise MdtoolError(f"{path} has motion-file version {version}, this mdtool reads up to {VERSION}: update mdtool")
+    skeleton = file.attrs.get("skeleton", SKELETON)
+    if skeleton != SKELETON:
+        raise MdtoolError(f"{path} uses skeleton {skeleton!r}; mdtool works on {SKELETON!r}")
+    missing = [name for name in _REQUIRED if name not in file]
+    if missing:
+        raise MdtoolError(f"{path} lacks {', '.join(missing)}: it was not written completely; write it again")
+
+
+def _read(file: h5py.File) -> MotionSet:
+    def strings(name: str) -> list[str] | None:
+        return [str(value) for value in file[name].asstr()[()]] if name in file else None
+
+    return MotionSet(
+        rot6d=file["rot6d"][()],
+        root=file["root"][()],
+        start=file["start"][()],
+        fps=file["fps"][()],
+        action=file["action"][()],
+        split=file["split"][()],
+        actions=[str(name) for name in json.loads(file.attrs.get("actions", "[]"))],
+        subject=strings("subject") or [],
+        name=strings("name") or [],
+        text=strings("text"),
+        betas=file["betas"][()] if "betas" in file else None,
+        noise=file["noise"][()] if "noise" in file else None,
+        provenance=json.loads(file.attrs.get("provenance", "{}")),
+    )
+
+
+def _check_content(path: Path, motions: MotionSet) -> None:
+    frames, clips = len(motions.rot6d), len(motions)
+    if clips < 1 or frames < 1:
+        raise MdtoolError(f"{path} holds no motion: preprocess or sample again")
+    if motions.rot6d.shape[1:] != (JOINTS, 6) or motions.root.shape != (frames, 3):
+        raise MdtoolError(
+            f"{path} does not hold the {JOINTS}-joint skeleton: "
+            f"rot6d is {list(motions.rot6d.shape)}, root {list(motions.root.shape)}"
+        )
+    start = motions.start
+    if start[0] != 0 or start[-1] != frames or (np.diff(start) <= 0).any():
+        raise MdtoolError(f"{path} has clip boundaries that do not fit its {frames} frames: write it again")
+    if any(len(getattr(motions, name)) != clips for name in ("fps", "action", "split")):
+        raise MdtoolError(f"{path} has labels for another number of clips than its {clips}: write it again")
+    if motions.action.max(initial=-1) >= len(motions.actions):
+        raise MdtoolError(f"{path} uses an action label that its list of {len(motions.actions)} names does not have")
+    for name in ("rot6d", "root", "fps"):
+        finite = np.isfinite(getattr(motions, name))
+        if not finite.all():
+            row = int(np.argwhere(~finite)[0][0])
+            clip = row if name == "fps" else int(np.searchsorted(start, row, side="right") - 1)
+            raise MdtoolError(f"{path} holds NaN or infinite numbers in {name}, first in clip {clip}: repair or drop it")

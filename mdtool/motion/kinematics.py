@@ -1,0 +1,71 @@
+"""Forward kinematics of a joint tree."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdtool.motion.rotations import rot6d_to_matrix
+from mdtool.motion.skeleton import OFFSETS, PARENTS, levels
+
+
+def forward_kinematics(
+    matrices: Tensor,
+    root: Tensor | None = None,
+    offsets: Tensor | None = None,
+    parents: tuple[int, ...] = PARENTS,
+) -> tuple[Tensor, Tensor]:
+    """World rotations and positions of every joint: G_i = G_parent R_i, p_i = p_parent + G_parent o_i.
+
+    Args:
+        matrices: local rotations [..., J, 3, 3].
+        root: position of joint 0 [..., 3], metres; the offset of joint 0 when not given.
+        offsets: parent-to-child vectors [J, 3], metres, or [..., J, 3]; the neutral skeleton when not given.
+        parents: parent of every joint, parents before children, -1 for the root.
+
+    Returns:
+        (world rotations [..., J, 3, 3], positions [..., J, 3]).
+    """
+    if offsets is None:
+        offsets = neutral_offsets(matrices.dtype, matrices.device)
+    offsets = offsets.expand(*matrices.shape[:-2], 3)
+    rotations = [matrices[..., :1, :, :]]
+    positions = [offsets[..., :1, :] if root is None else root.unsqueeze(-2)]
+    places = {0: 0}  # joint -> place inside the last level
+    for joints, above in levels(parents):
+        pick = [places[parent] for parent in above]
+        parent_rotation = rotations[-1][..., pick, :, :]
+        positions.append(
+            positions[-1][..., pick, :] + (parent_rotation @ offsets[..., joints, :].unsqueeze(-1)).squeeze(-1)
+        )
+        rotations.append(parent_rotation @ matrices[..., joints, :, :])
+        places = {joint: place for place, joint in enumerate(joints)}
+    rank = _rank_by_depth(parents)
+    return torch.cat(rotations, dim=-3)[..., rank, :, :], torch.cat(positions, dim=-2)[..., rank, :]
+
+
+def joint_positions(rot6d: Tensor, root: Tensor | None = None, offsets: Tensor | None = None) -> Tensor:
+    """Positions [..., 24, 3] in metres of local 6D rotations [..., 24, 6] and pelvis positions [..., 3]."""
+    return forward_kinematics(rot6d_to_matrix(rot6d), root, offsets)[1]
+
+
+def positions_of(rot6d: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """`joint_positions` on the neutral skeleton for numpy arrays: [..., 24, 6], [..., 3] → [..., 24, 3]."""
+    with torch.no_grad():
+        return joint_positions(torch.from_numpy(rot6d), torch.from_numpy(root)).numpy()
+
+
+@lru_cache(maxsize=16)
+def neutral_offsets(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The neutral skeleton's offsets [24, 3] on `device`, made once."""
+    return torch.from_numpy(np.array(OFFSETS)).to(device=device, dtype=dtype)
+
+
+@lru_cache(maxsize=16)
+def _rank_by_depth(parents: tuple[int, ...]) -> list[int]:
+    """Where each joint stands when the joints are listed depth by depth."""
+    order = [0] + [joint for joints, _ in levels(parents) for joint in joints]
+    return [order.index(joint) for joint in range(len(parents))]

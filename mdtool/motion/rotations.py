@@ -1,0 +1,161 @@
+"""Rotation representations in torch: axis-angle, quaternion, matrix, 6D.
+
+Conventions: matrices act on column vectors; quaternions are real part first (w, x, y, z); 6D is the first
+two ROWS of the matrix unless `layout="columns"` is asked for (Zhou et al. 2019 use columns, which is the 6D
+of the transpose; PyTorch3D, MDM and mdtool's files use rows). Every function is differentiable and keeps
+finite gradients at the zero rotation and at degenerate 6D vectors. Shapes are [..., n], any leading dimensions.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import roma
+import torch
+from torch import Tensor
+
+Rot6dLayout = Literal["rows", "columns"]
+
+
+def axis_angle_to_quaternion(axis_angle: Tensor) -> Tensor:
+    """Axis times angle in radians [..., 3] to unit quaternion [..., 4]."""
+    squared = (axis_angle * axis_angle).sum(-1, keepdim=True)
+    small = squared < 1e-12
+    # The square root is taken of a safe value, or its gradient at zero would be NaN even inside `where`.
+    angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    scale = torch.where(small, 0.5 - squared / 48, torch.sin(0.5 * angle) / angle)
+    real = torch.where(small, 1 - squared / 8, torch.cos(0.5 * angle))
+    return torch.cat([real, axis_angle * scale], dim=-1)
+
+
+def quaternion_to_matrix(quaternion: Tensor) -> Tensor:
+    """Quaternion [..., 4] of any non-zero length to matrix [..., 3, 3]."""
+    w, x, y, z = quaternion.unbind(-1)
+    two = 2 / (quaternion * quaternion).sum(-1)
+    rows = torch.stack(
+        [
+            1 - two * (y * y + z * z), two * (x * y - z * w), two * (x * z + y * w),
+            two * (x * y + z * w), 1 - two * (x * x + z * z), two * (y * z - x * w),
+            two * (x * z - y * w), two * (y * z + x * w), 1 - two * (x * x + y * y),
+        ],
+        dim=-1,
+    )  # fmt: skip
+    return rows.reshape(*quaternion.shape[:-1], 3, 3)
+
+
+def axis_angle_to_matrix(axis_angle: Tensor) -> Tensor:
+    """Axis times angle in radians [..., 3] to matrix [..., 3, 3]."""
+    return quaternion_to_matrix(axis_angle_to_quaternion(axis_angle))
+
+
+def matrix_to_quaternion(matrix: Tensor) -> Tensor:
+    """Matrix [..., 3, 3] to unit quaternion [..., 4] with non-negative real part."""
+    quaternion = roma.rotmat_to_unitquat(matrix).roll(1, -1)
+    return torch.where(quaternion[..., :1] < 0, -quaternion, quaternion)
+
+
+def quaternion_to_axis_angle(quaternion: Tensor) -> Tensor:
+    """Unit quaternion [..., 4] to axis times angle in radians [..., 3], angle in [0, pi] for w >= 0."""
+    real, imaginary = quaternion[..., :1], quaternion[..., 1:]
+    squared = (imaginary * imaginary).sum(-1, keepdim=True)
+    small = squared < 1e-12
+    sine = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    half = torch.atan2(sine, real)
+    return imaginary * torch.where(small, 2 / torch.where(small, real, torch.ones_like(real)), 2 * half / sine)
+
+
+def matrix_to_axis_angle(matrix: Tensor) -> Tensor:
+    """Matrix [..., 3, 3] to axis times angle in radians [..., 3], angle in [0, pi]."""
+    return quaternion_to_axis_angle(matrix_to_quaternion(matrix))
+
+
+def quaternion_multiply(left: Tensor, right: Tensor) -> Tensor:
+    """Hamilton product with non-negative real part; applying it rotates by `right`, then by `left`; [..., 4]."""
+    a, b, c, d = left.unbind(-1)
+    e, f, g, h = right.unbind(-1)
+    product = torch.stack(
+        [
+            a * e - b * f - c * g - d * h,
+            a * f + b * e + c * h - d * g,
+            a * g - b * h + c * e + d * f,
+            a * h + b * g - c * f + d * e,
+        ],
+        dim=-1,
+    )
+    return torch.where(product[..., :1] < 0, -product, product)
+
+
+def quaternion_invert(quaternion: Tensor) -> Tensor:
+    """Inverse of a unit quaternion; [..., 4]."""
+    return quaternion * quaternion.new_tensor([1.0, -1.0, -1.0, -1.0])
+
+
+def quaternion_apply(quaternion: Tensor, point: Tensor) -> Tensor:
+    """Rotate points [..., 3] by unit quaternions [..., 4]."""
+    return (quaternion_to_matrix(quaternion) @ point.unsqueeze(-1)).squeeze(-1)
+
+
+def slerp(start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
+    """Interpolate unit quaternions along the shorter arc; weight [...] in 0..1; [..., 4]."""
+    nearest = torch.where((start * end).sum(-1, keepdim=True) < 0, -end, end)
+    relative = quaternion_to_axis_angle(quaternion_multiply(quaternion_invert(start), nearest))
+    return quaternion_multiply(start, axis_angle_to_quaternion(relative * weight.unsqueeze(-1)))
+
+
+def matrix_to_rot6d(matrix: Tensor, layout: Rot6dLayout = "rows") -> Tensor:
+    """Matrix [..., 3, 3] to its first two rows (or columns), flattened; [..., 6]."""
+    if layout == "columns":
+        matrix = matrix.transpose(-1, -2)
+    return matrix[..., :2, :].reshape(*matrix.shape[:-2], 6)
+
+
+def rot6d_to_matrix(rot6d: Tensor, layout: Rot6dLayout = "rows") -> Tensor:
+    """6D [..., 6] to the matrix [..., 3, 3] by Gram-Schmidt (Zhou et al. 2019, eq. 15).
+
+    A zero or parallel pair of vectors has no rotation of its own: the missing direction is taken from a
+    coordinate axis, so that the result is always a rotation and the gradient always finite.
+    """
+    first, second = rot6d[..., :3], rot6d[..., 3:]
+    x_axis = torch.zeros_like(first)
+    x_axis[..., 0] = 1
+    b1 = _normalised(first, x_axis, 1e-12)
+    residual = second - (b1 * second).sum(-1, keepdim=True) * b1
+    smallest = b1.detach().abs().argmin(-1, keepdim=True)
+    helper = torch.zeros_like(b1).scatter(-1, smallest, 1.0)
+    spare = torch.linalg.cross(b1, helper, dim=-1)
+    spare = spare / (spare * spare).sum(-1, keepdim=True).sqrt()
+    tiny = 1e-6 if rot6d.dtype == torch.float32 else 1e-12
+    b2 = _normalised(residual, spare, tiny * second.detach().norm(dim=-1, keepdim=True).clamp_min(1e-6))
+    matrix = torch.stack([b1, b2, torch.linalg.cross(b1, b2, dim=-1)], dim=-2)
+    return matrix.transpose(-1, -2) if layout == "columns" else matrix
+
+
+def rotation_angle(first: Tensor, second: Tensor) -> Tensor:
+    """Geodesic distance between matrices [..., 3, 3]; [...], radians."""
+    return roma.rotmat_geodesic_distance(first, second)
+
+
+def euler_to_matrix(angles_deg: Tensor, order: str) -> Tensor:
+    """Intrinsic Euler angles [..., n] in degrees to a matrix: R = R_order[0] · R_order[1] · …
+
+    Args:
+        order: letters of "XYZ", one per angle, as a BVH file's CHANNELS line lists them; 1 to 3 letters.
+    """
+    radians = torch.deg2rad(angles_deg)
+    result = None
+    for index, letter in enumerate(order):
+        axis = torch.zeros(3, dtype=radians.dtype)
+        axis["XYZ".index(letter)] = 1
+        matrix = axis_angle_to_matrix(radians[..., index : index + 1] * axis)
+        result = matrix if result is None else result @ matrix
+    if result is None:
+        return torch.eye(3, dtype=radians.dtype).expand(*radians.shape[:-1], 3, 3)
+    return result
+
+
+def _normalised(vector: Tensor, fallback: Tensor, threshold: float | Tensor) -> Tensor:
+    """`vector` at unit length, or `fallback` where it is shorter than `threshold`."""
+    squared = (vector * vector).sum(-1, keepdim=True)
+    degenerate = squared <= threshold**2
+    length = torch.where(degenerate, torch.ones_like(squared), squared).sqrt()
+    return torch.where(degenerate, fallback, vector / length)
