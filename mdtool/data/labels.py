@@ -1,0 +1,143 @@
+"""Labels of clips from a CSV file, or from the names of their folders."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mdtool.errors import MdtoolError
+from mdtool.motion.motion import TEST, TRAIN
+
+_COLUMNS = {
+    "path": ("path", "file", "filename", "member", "name", "clip"),
+    "archive": ("archive", "zip", "tar"),
+    "action": ("action", "label", "class", "category"),
+    "split": ("split", "set", "subset"),
+    "subject": ("subject", "actor", "performer"),
+    "skip_first": ("skip_first",),
+    "quality": ("quality",),
+    "note": ("note", "notes"),
+    "text": ("text", "description", "cmu_description"),
+}
+_SPLITS = {"train": TRAIN, "training": TRAIN, "test": TEST, "testing": TEST, "val": TEST, "validation": TEST}
+DEFECT = "defect"
+
+
+@dataclass(frozen=True)
+class Label:
+    """What is known about one clip beside its motion."""
+
+    action: str = ""
+    split: int | None = None
+    """TRAIN, TEST, or None where nobody has said."""
+    subject: str = ""
+    skip_first: int | None = None
+    """Frames to drop at the start; None leaves that to the reader."""
+    text: str = ""
+    defect: str = ""
+    """Why the clip should not be used; empty for a good one."""
+
+
+class LabelTable:
+    """The rows of one or several label files, found by archive and member name."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        """Read the files.
+
+        Raises:
+            MdtoolError: a file cannot be read, has no column for paths or actions, or a cell is wrong.
+        """
+        self.paths = paths
+        self._by_key: dict[tuple[str, str], Label] = {}
+        self._by_file: dict[str, Label | None] = {}
+        for path in paths:
+            self._read(path)
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def find(self, archive: str, member: str) -> Label | None:
+        """The label of a member: by archive and path, by path alone, or by a file name that occurs once."""
+        for key in ((archive, _key(member)), ("", _key(member))):
+            if key in self._by_key:
+                return self._by_key[key]
+        return self._by_file.get(_key(PurePosixPath(member).name))
+
+    def _read(self, path: Path) -> None:
+        try:
+            with open(path, encoding="utf-8-sig", newline="") as stream:
+                reader = csv.DictReader(stream)
+                columns = _find_columns(reader.fieldnames or [])
+                if "path" not in columns or "action" not in columns:
+                    raise MdtoolError(
+                        f"{path} is no label file: its first line needs at least the columns path and action, "
+                        f"and has {', '.join(reader.fieldnames or ['nothing'])}"
+                    )
+                for row in reader:
+                    cells = {name: (row[column] or "").strip() for name, column in columns.items()}
+                    self._add(cells, f"{path}, line {reader.line_num}")
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise MdtoolError(f"cannot read the labels {path}: {error}") from error
+
+    def _add(self, cells: dict[str, str], place: str) -> None:
+        if not cells["path"]:
+            raise MdtoolError(f"{place}: the path is empty")
+        label = _parse_label(cells, place)
+        member, archive = _key(cells["path"]), cells.get("archive", "")
+        self._by_key[archive, member] = label
+        self._by_key.setdefault(("", member), label)
+        file = PurePosixPath(member).name
+        self._by_file[file] = label if self._by_file.get(file, label) == label else None
+
+
+def find_labels(container: Path, names: tuple[str, ...]) -> list[Path]:
+    """Label files in or beside a folder or archive that know some of its members."""
+    folders = [container, container.parent] if container.is_dir() else [container.parent]
+    found = []
+    for candidate in [entry for folder in folders for entry in sorted(folder.glob("*.csv"))]:
+        try:
+            table = LabelTable([candidate])
+        except MdtoolError:
+            continue  # some other table, not a label file
+        if any(table.find(container.name, name) for name in names):
+            found.append(candidate)
+    return found
+
+
+def folder_label(container: Path, name: str) -> Label:
+    """The label that a clip's folder names: walk/03.bvh is a walk, and so is 03.bvh of walk.zip."""
+    folder = PurePosixPath(name).parent.name
+    if not folder:
+        folder = container.name.split(".")[0] if container.name != name else container.parent.name
+    return Label(action=folder)
+
+
+def _parse_label(cells: dict[str, str], place: str) -> Label:
+    split, quality = cells.get("split", "").lower(), cells.get("quality", "").lower()
+    if split not in ("", DEFECT, *_SPLITS):
+        raise MdtoolError(f"{place}: split {split!r} is none of {', '.join(_SPLITS)}, {DEFECT}")
+    skip = cells.get("skip_first", "")
+    if skip and not skip.isdigit():
+        raise MdtoolError(f"{place}: skip_first must be a number of frames, not {skip!r}")
+    return Label(
+        action=cells["action"],
+        split=_SPLITS.get(split),
+        subject=cells.get("subject", ""),
+        skip_first=int(skip) if skip else None,
+        text=cells.get("text", ""),
+        defect=(cells.get("note") or "marked as a defect") if DEFECT in (split, quality) else "",
+    )
+
+
+def _find_columns(names: list[str] | tuple[str, ...]) -> dict[str, str]:
+    by_name = {name.strip().lower(): name for name in names}
+    return {
+        meaning: next(by_name[word] for word in words if word in by_name)
+        for meaning, words in _COLUMNS.items()
+        if any(word in by_name for word in words)
+    }
+
+
+def _key(path: str) -> str:
+    return path.replace("\\", "/").removeprefix("./").removesuffix(".bvh").removesuffix(".BVH")

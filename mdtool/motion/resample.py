@@ -1,0 +1,76 @@
+"""Another frame rate for a motion: rotations on the rotation manifold, the root path linearly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from mdtool.errors import MdtoolError
+from mdtool.motion.motion import Motion
+from mdtool.motion.rotations import (
+    matrix_to_quaternion,
+    matrix_to_rot6d,
+    quaternion_to_matrix,
+    rot6d_to_matrix,
+    slerp,
+)
+
+_WHOLE = 1e-6
+
+
+def resample(motion: Motion, fps: float) -> Motion:
+    """The same motion at another frame rate, from its first frame on.
+
+    A whole ratio picks frames (120 to 20 takes every sixth, bit for bit); any other interpolates. The result
+    never reaches beyond the last frame. The latent of a generated clip is dropped: it no longer makes this motion.
+
+    Args:
+        fps: frames per second of the result.
+
+    Raises:
+        MdtoolError: `fps` is not above zero.
+    """
+    if not 0 < fps < float("inf"):
+        raise MdtoolError(f"cannot resample to {fps} frames per second: give a number above zero")
+    ratio = motion.fps / fps
+    if abs(ratio - 1) < _WHOLE:
+        return motion
+    step = round(ratio)
+    if step > 1 and abs(ratio - step) < _WHOLE * step:
+        return replace(motion, rot6d=motion.rot6d[::step], root=motion.root[::step], fps=float(fps), noise=None)
+    frames = int((len(motion) - 1) / ratio + _WHOLE) + 1
+    return replace(resample_at(motion, np.arange(frames) / fps), fps=float(fps))
+
+
+def resample_at(motion: Motion, times_s: np.ndarray) -> Motion:
+    """The poses of a motion at arbitrary times; rotations by slerp, the root linearly.
+
+    Args:
+        times_s: seconds from the first frame [n]; times outside the motion give its first or last pose.
+
+    Returns:
+        A motion of n frames that keeps the frame rate label of `motion`.
+
+    Raises:
+        MdtoolError: no times, or times that are not finite.
+    """
+    times_s = np.asarray(times_s, dtype=np.float64)
+    if times_s.ndim != 1 or not times_s.size or not np.isfinite(times_s).all():
+        raise MdtoolError("resampling needs a list of finite times in seconds")
+    places = np.clip(times_s * motion.fps, 0, len(motion) - 1)
+    # A time that is a frame up to rounding is that frame, so that resampling there and back keeps it exactly.
+    nearest = np.round(places)
+    places = np.where(np.abs(places - nearest) < _WHOLE, nearest, places)
+    before = np.minimum(np.floor(places).astype(np.int64), max(len(motion) - 2, 0))
+    after = np.minimum(before + 1, len(motion) - 1)
+    weight = places - before
+    quaternions = matrix_to_quaternion(rot6d_to_matrix(torch.from_numpy(motion.rot6d.astype(np.float64))))
+    joint_weight = torch.from_numpy(weight)[:, None].expand(-1, quaternions.shape[1])
+    blended = slerp(quaternions[before], quaternions[after], joint_weight)
+    rot6d = matrix_to_rot6d(quaternion_to_matrix(blended)).numpy().astype(np.float32)
+    root = (1 - weight[:, None]) * motion.root[before] + weight[:, None] * motion.root[after]
+    for exact, index in ((weight == 0, before), (weight == 1, after)):
+        rot6d[exact] = motion.rot6d[index[exact]]
+    return replace(motion, rot6d=rot6d, root=root.astype(np.float32), noise=None)
