@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from mdtool.errors import MdtoolError
@@ -69,21 +70,22 @@ def _open_archive(path: Path, suffix: str) -> Container:
     def walk_zip() -> Iterator[tuple[str, Callable[[], bytes]]]:
         with zipfile.ZipFile(path) as archive:
             for name in names:
-                yield name, lambda name=name: archive.read(name)
+                yield name, partial(archive.read, name)
 
     def walk_tar() -> Iterator[tuple[str, Callable[[], bytes]]]:
         with tarfile.open(path) as archive:
             for member in archive:
-                if member.isfile() and wanted(member.name):
-                    yield member.name, lambda member=member: archive.extractfile(member).read()
+                stream = archive.extractfile(member) if member.isfile() and wanted(member.name) else None
+                if stream is not None:
+                    yield member.name, stream.read
 
     try:
         if path.name.lower().endswith(".zip"):
             with zipfile.ZipFile(path) as archive:
                 names = tuple(sorted(name for name in archive.namelist() if wanted(name)))
             return Container(path, names, walk_zip)
-        with tarfile.open(path) as archive:
-            names = tuple(member.name for member in archive if member.isfile() and wanted(member.name))
+        with tarfile.open(path) as tar:
+            names = tuple(member.name for member in tar if member.isfile() and wanted(member.name))
         return Container(path, names, walk_tar)
     except _DAMAGE as error:
         raise MdtoolError(f"{path} is damaged or not the archive its name says: {error}; get it again") from error

@@ -136,9 +136,7 @@ def _parse_motion_header(lines: list[str], first_line: int, source: str) -> tupl
     return frames, frame_time_s, time_at + 1
 
 
-def _parse_rows(
-    lines: list[str], skip: int, first_line: int, frames: int, channels: int, source: str
-) -> np.ndarray:
+def _parse_rows(lines: list[str], skip: int, first_line: int, frames: int, channels: int, source: str) -> np.ndarray:
     """The frames [T, C]; one line each, blank lines ignored."""
     rows = [index for index in range(skip, len(lines)) if lines[index] and not lines[index].isspace()]
     for index in rows[:frames]:
@@ -151,7 +149,7 @@ def _parse_rows(
     if len(rows) != frames:
         last = first_line + (rows[-1] if rows else skip - 1)
         raise MdtoolError(
-            f"{source}, line {last}: the header promises {frames} frames and the file has {len(rows)}; get the file again"
+            f"{source}, line {last}: the header promises {frames} frames, the file has {len(rows)}; get it again"
         )
     if channels == 0:
         raise MdtoolError(f"{source}: its joints have no channels, so there is no motion in it")

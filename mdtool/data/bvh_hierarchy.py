@@ -120,7 +120,7 @@ class _Words:
             name = self.take()
             match = _CHANNEL.fullmatch(name)
             if match is None:
-                raise self.error(f"{name!r} is not a channel; mdtool reads Xposition … Zposition, Xrotation … Zrotation")
+                raise self.error(f"{name!r} is no channel: Xposition … Zposition and Xrotation … Zrotation are")
             channels.append(match[1].upper() + match[2].lower())
         positions = [channel for channel in channels if channel.endswith("position")]
         if len(set(positions)) != len(positions) or len(channels) - len(positions) > 3:

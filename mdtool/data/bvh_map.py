@@ -24,7 +24,9 @@ Direction = Literal["+x", "-x", "+y", "-y", "+z", "-z"]
 BodyDirection = Literal["left", "right", "up", "down", "forward", "back"]
 
 _BODY_VECTORS: dict[str, tuple[int, int, int]] = {
-    "left": (1, 0, 0), "right": (-1, 0, 0), "up": (0, 1, 0), "down": (0, -1, 0), "forward": (0, 0, 1), "back": (0, 0, -1),
+    "left": (1, 0, 0), "right": (-1, 0, 0),
+    "up": (0, 1, 0), "down": (0, -1, 0),
+    "forward": (0, 0, 1), "back": (0, 0, -1),
 }  # fmt: skip
 REQUIRED = (
     "pelvis", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "neck",
@@ -122,8 +124,9 @@ class SkeletonMap(_Table):
         stray = set(self.rest_axes) - self.source_joints
         if stray:
             raise ValueError(f"[rest_axes] names {', '.join(sorted(stray))}, which [joints] does not use")
+        placed = {name for name, source in self.joints.items() if isinstance(source, str)}
         for name in self.align:
-            if name not in self.joints or aligned_child(name) not in {**self.joints, **self.points}:
+            if name not in placed or aligned_child(name) not in placed | set(self.points):
                 raise ValueError(f"align has {name}, whose bone has an end that neither [joints] nor [points] places")
         return self
 
@@ -196,9 +199,9 @@ def _parse_map(text: str, source: str) -> SkeletonMap:
         raise MdtoolError(f"{source} is not TOML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = "".join(f"{part}: " for part in first["loc"][:2])
         problem = first["msg"].removeprefix("Value error, ")
-        raise MdtoolError(f"{source} is not a complete skeleton map: {place + ': ' if place else ''}{problem}") from error
+        raise MdtoolError(f"{source} is not a complete skeleton map: {place}{problem}") from error
 
 
 def _axis_vector(direction: str) -> np.ndarray:

@@ -83,12 +83,20 @@ def scale_of(recording: BvhRecording, skeleton_map: SkeletonMap) -> float:
     Raises:
         MdtoolError: thigh and shin have no length.
     """
-    lengths = [
-        np.linalg.norm(_rest_vector(recording, skeleton_map, joint)) for joint in ("left_hip", "left_knee")
-    ]
+    lengths = [np.linalg.norm(_rest_vector(recording, skeleton_map, joint)) for joint in ("left_hip", "left_knee")]
     if sum(lengths) < 1e-9:
         raise MdtoolError(f"{recording.source}: thigh and shin have no length, so its size is unknown")
     return _NEUTRAL_LEG / float(sum(lengths))
+
+
+def has_still_pelvis(recording: BvhRecording, skeleton_map: SkeletonMap) -> bool:
+    """True when the pelvis and everything above it have zero rotation in every frame: the file lost its heading."""
+    columns: list[int] = []
+    index = recording.joint_index[str(skeleton_map.joints["pelvis"])]
+    while index >= 0:
+        columns += recording.joints[index].rotation_columns
+        index = recording.joints[index].parent
+    return not recording.values[:, columns].any()
 
 
 def _aligned_rotations(world: SourceWorld, recording: BvhRecording, skeleton_map: SkeletonMap) -> np.ndarray:
@@ -149,7 +157,8 @@ def _rest_vector(recording: BvhRecording, skeleton_map: SkeletonMap, joint: str)
     index = recording.joint_index[end]
     while index != start:
         if index < 0:
-            raise MdtoolError(f"{recording.source}: {end} does not hang below {skeleton_map.joints[joint]} as {joint} must")
+            above = skeleton_map.joints[joint]
+            raise MdtoolError(f"{recording.source}: the bone of {joint} needs {end} to hang below {above}")
         vector = vector + np.array(recording.joints[index].offset)
         index = recording.joints[index].parent
     return vector
@@ -167,7 +176,7 @@ def _smallest_rotation(start: np.ndarray, end: np.ndarray, source: str, joint: s
     lengths = np.linalg.norm(start) * np.linalg.norm(end)
     cosine = float(start @ end) / lengths if lengths > 0 else -1.0
     if cosine < -0.999:
-        raise MdtoolError(f"{source}: the bone of {joint} has no length or points backwards at rest; give its rest_axes")
+        raise MdtoolError(f"{source}: the bone of {joint} has no length or points backwards at rest: give rest_axes")
     axis = np.cross(start, end) / lengths
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
     return np.eye(3) + cross + cross @ cross / (1 + cosine)

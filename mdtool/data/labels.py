@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -49,20 +50,21 @@ class LabelTable:
             MdtoolError: a file cannot be read, has no column for paths or actions, or a cell is wrong.
         """
         self.paths = paths
-        self._by_key: dict[tuple[str, str], Label] = {}
+        self._by_archive: dict[tuple[str, str], Label] = {}
+        self._by_path: dict[str, Label | None] = {}  # None where rows disagree
         self._by_file: dict[str, Label | None] = {}
         for path in paths:
             self._read(path)
 
-    def __len__(self) -> int:
-        return len(self._by_key)
-
     def find(self, archive: str, member: str) -> Label | None:
         """The label of a member: by archive and path, by path alone, or by a file name that occurs once."""
-        for key in ((archive, _key(member)), ("", _key(member))):
-            if key in self._by_key:
-                return self._by_key[key]
-        return self._by_file.get(_key(PurePosixPath(member).name))
+        path = _key(member)
+        if (archive, path) in self._by_archive:
+            return self._by_archive[archive, path]
+        for candidate in (path, f"{archive}/{path}"):
+            if candidate in self._by_path:
+                return self._by_path[candidate]
+        return self._by_file.get(PurePosixPath(path).name)
 
     def _read(self, path: Path) -> None:
         try:
@@ -84,11 +86,10 @@ class LabelTable:
         if not cells["path"]:
             raise MdtoolError(f"{place}: the path is empty")
         label = _parse_label(cells, place)
-        member, archive = _key(cells["path"]), cells.get("archive", "")
-        self._by_key[archive, member] = label
-        self._by_key.setdefault(("", member), label)
-        file = PurePosixPath(member).name
-        self._by_file[file] = label if self._by_file.get(file, label) == label else None
+        path = _key(cells["path"])
+        self._by_archive[cells.get("archive", ""), path] = label
+        for table, key in ((self._by_path, path), (self._by_file, PurePosixPath(path).name)):
+            table[key] = label if table.get(key, label) == label else None
 
 
 def find_labels(container: Path, names: tuple[str, ...]) -> list[Path]:
@@ -130,7 +131,7 @@ def _parse_label(cells: dict[str, str], place: str) -> Label:
     )
 
 
-def _find_columns(names: list[str] | tuple[str, ...]) -> dict[str, str]:
+def _find_columns(names: Sequence[str]) -> dict[str, str]:
     by_name = {name.strip().lower(): name for name in names}
     return {
         meaning: next(by_name[word] for word in words if word in by_name)

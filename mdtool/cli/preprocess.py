@@ -1,0 +1,177 @@
+"""`mdtool preprocess`: recordings in, one motion file out."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mdtool.data.bvh_reader import BvhBatch
+    from mdtool.data.gather import Reading
+    from mdtool.motion.motion import MotionSet
+
+app = typer.Typer(no_args_is_help=True, help="Make a motion file from recordings, or from nothing.")
+
+DEFAULT_OUT = Path("motions.h5")
+Out = Annotated[Path, typer.Option("--out", "-o", help="Motion file to write.")]
+
+
+class Split(StrEnum):
+    """Which clips are for testing."""
+
+    auto = "auto"
+    fraction = "fraction"
+    train = "train"
+    test = "test"
+
+
+@app.command()
+def bvh(
+    sources: Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, .zip, .tar.xz, .tar.gz or .bvh.")],
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(help="CSV with columns path and action (and split, subject, skip_first, quality); repeatable."),
+    ] = None,
+    out: Out = DEFAULT_OUT,
+    fps: Annotated[float | None, typer.Option(help="Resample to this frame rate; native rates otherwise.")] = None,
+    maps: Annotated[
+        list[Path] | None, typer.Option("--map", help="Skeleton map (TOML) tried before the built-in ones; repeatable.")
+    ] = None,
+    write_map: Annotated[
+        Path | None, typer.Option(help="Write a map to fill in for the first unknown skeleton, and stop.")
+    ] = None,
+    split: Annotated[
+        Split, typer.Option(help="auto: as labelled, else by fraction; fraction; or all clips to one split.")
+    ] = Split.auto,
+    test_fraction: Annotated[float, typer.Option(help="Share of each action's clips that is for testing.")] = 0.2,
+    keep_defects: Annotated[bool, typer.Option("--keep-defects", help="Keep clips labelled as defective.")] = False,
+) -> None:
+    """Read BVH recordings of any skeleton that a map describes.
+
+    Actions come from --labels, else from a label file beside the recordings, else from folder names.
+    """
+    from rich.console import Console
+
+    from mdtool.data.bvh_map import load_map
+    from mdtool.data.bvh_reader import BvhBatch
+    from mdtool.data.gather import gather
+    from mdtool.motion.file import provenance, write_motions
+    from mdtool.motion.motion import MotionSet
+
+    console = Console()
+    batch = BvhBatch.open(sources, labels or [], [load_map(path) for path in maps or []], keep_defects)
+    if write_map is not None:
+        _write_map(batch, write_map, sources, console)
+        return
+    with _progress(console, len(batch)) as show:
+        gathered = gather(batch, fps, split.value, test_fraction, on_reading=show)
+    inputs = [*(container.path for container in batch.containers), *(labels or []), *(maps or [])]
+    files = [path for path in inputs if path.is_file()]
+    record = provenance([*files], reader="bvh", fps=fps, skipped=len(gathered.skipped))
+    motions = MotionSet.from_clips(gathered.clips, provenance=record)
+    write_motions(out, motions)
+    _summarise(console, motions, out, gathered.source_frames, gathered.elapsed_s, len(gathered.skipped))
+
+
+@app.command()
+def synthetic(
+    clips: Annotated[int, typer.Option(help="Clips per action.", min=1)] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of all variation.")] = 0,
+    fps: Annotated[float, typer.Option(help="Frames per second.", min=1)] = 30.0,
+    test_fraction: Annotated[float, typer.Option(help="Share of each action's clips that is for testing.")] = 0.2,
+    out: Out = DEFAULT_OUT,
+) -> None:
+    """Make procedural clips of ten everyday exercises: data for a first try, without any recording."""
+    import time
+
+    from rich.console import Console
+
+    from mdtool.data.synthetic import synthesise
+    from mdtool.motion.file import write_motions
+
+    console = Console()
+    started = time.perf_counter()
+    motions = synthesise(clips_per_action=clips, seed=seed, fps=fps, test_fraction=test_fraction)
+    write_motions(out, motions)
+    _summarise(console, motions, out, len(motions.rot6d), time.perf_counter() - started, 0)
+
+
+@contextmanager
+def _progress(console: Console, total: int) -> Iterator[Callable[[Reading], None]]:
+    """A bar over all recordings; what is skipped, odd or decided is told in a line above it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from mdtool.data.gather import Clip, Note, Skipped
+
+    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("reading", total=total)
+
+        def show(reading: Reading) -> None:
+            if isinstance(reading, Note):
+                _say(console, reading.text)
+                return
+            if isinstance(reading, Skipped):
+                _say(console, f"skipped {reading.name}: {reading.reason}", "yellow")
+            elif isinstance(reading, Clip) and reading.warnings:
+                _say(console, f"warning {reading.motion.name}: {'; '.join(reading.warnings)}", "yellow")
+            bar.advance(task)
+
+        yield show
+
+
+def _summarise(
+    console: Console, motions: MotionSet, out: Path, source_frames: int, elapsed_s: float, skipped: int
+) -> None:
+    """Actions against splits, what was written, how fast, and what to type next."""
+    import numpy as np
+    from rich.table import Table
+
+    from mdtool.motion.motion import SPLITS
+
+    seconds = motions.lengths / motions.fps
+    table = Table("action", *SPLITS, "seconds")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for label in [*range(len(motions.actions)), -1]:
+        chosen = motions.action == label
+        if chosen.any():
+            counts = [str(int((chosen & (motions.split == split)).sum())) for split in range(len(SPLITS))]
+            name = motions.actions[label] if label >= 0 else "(no action)"
+            table.add_row(name, *counts, f"{seconds[chosen].sum():,.1f}")
+    totals = [str(int((motions.split == split).sum())) for split in range(len(SPLITS))]
+    table.add_section()
+    table.add_row("all", *totals, f"{seconds.sum():,.1f}")
+    console.print(table)
+    rates = ", ".join(f"{rate:g}" for rate in np.unique(motions.fps))
+    left_out = f", {skipped} skipped" if skipped else ""
+    speed = f"{source_frames:,} frames in {elapsed_s:.1f} s, {source_frames / max(elapsed_s, 1e-9):,.0f} frames/s"
+    _say(console, f"wrote {out}: {len(motions)} clips{left_out}, {len(motions.root):,} frames at {rates} fps ({speed})")
+    _say(console, "next: mdtool train" + ("" if out == DEFAULT_OUT else f" {shlex.quote(str(out))}"))
+
+
+def _write_map(batch: BvhBatch, path: Path, sources: list[Path], console: Console) -> None:
+    """Write a map to fill in for the first recording that no map fits, or for the first one."""
+    from mdtool.atomic import write_text
+    from mdtool.data.bvh_template import map_template
+    from mdtool.errors import MdtoolError
+
+    if path.exists():
+        raise MdtoolError(f"{path} exists already; give --write-map another name, so that no filled-in map is lost")
+    recording = batch.unknown_recording()
+    write_text(path, map_template(recording))
+    _say(console, f"wrote {path} for the {len(recording.joints)} joints of {recording.source}: check and complete it")
+    typed = " ".join(shlex.quote(str(source)) for source in sources)
+    _say(console, f"next: mdtool preprocess bvh {typed} --map {shlex.quote(str(path))}")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
