@@ -1,0 +1,115 @@
+"""The Gaussian diffusion process: forward, posterior, and conversions between what a network may predict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mdtool.diffusion.schedules import space_timesteps
+
+Prediction = Literal["x0", "eps", "v"]
+
+
+class Diffused(NamedTuple):
+    """A noised sample and what went into it."""
+
+    x_t: Tensor
+    signal: Tensor
+    """√ᾱ, shaped to broadcast over x_t."""
+    noise_scale: Tensor
+    """√(1 - ᾱ), likewise."""
+
+
+class GaussianDiffusion(nn.Module):
+    """q(x_t | x_0) = N(√ᾱ_t x_0, (1 - ᾱ_t) I) for t = 0 … N - 1 (Ho et al. 2020).
+
+    Tables are computed in float64 and held as float32 buffers that move with the module. `timestep` arguments are
+    indices of this process; `timestep_map` tells the index of the original process that a network was trained on.
+    """
+
+    timestep_map: Tensor
+
+    def __init__(self, betas: np.ndarray, timestep_map: Sequence[int] | None = None) -> None:
+        super().__init__()
+        self.betas = np.asarray(betas, dtype=np.float64)
+        self.steps = len(self.betas)
+        self.tables = _tables(self.betas)
+        for name, values in self.tables.items():
+            self.register_buffer(name, torch.from_numpy(values).float(), persistent=False)
+        mapping = range(self.steps) if timestep_map is None else timestep_map
+        self.register_buffer("timestep_map", torch.tensor(list(mapping), dtype=torch.int64), persistent=False)
+
+    def respaced(self, spec: str | Sequence[int]) -> GaussianDiffusion:
+        """The process that visits only some timesteps, with β = 1 - ᾱ_i / ᾱ_previous (improved-diffusion)."""
+        kept = space_timesteps(self.steps, spec)
+        alphas_cumprod = self.tables["alphas_cumprod"][kept]
+        previous = np.concatenate([[1.0], alphas_cumprod[:-1]])
+        original = self.timestep_map.cpu().numpy()[kept]
+        return GaussianDiffusion(1 - alphas_cumprod / previous, original.tolist()).to(self.timestep_map.device)
+
+    def table(self, name: str, timestep: Tensor, like: Tensor) -> Tensor:
+        """Values of a table at `timestep` [B], shaped [B, 1, …] to broadcast over `like`."""
+        values: Tensor = getattr(self, name)
+        return values[timestep].to(like.dtype).reshape(-1, *[1] * (like.dim() - 1))
+
+    def diffuse(self, x0: Tensor, timestep: Tensor, noise: Tensor) -> Diffused:
+        """x_t = √ᾱ x_0 + √(1 - ᾱ) ε (Ho et al. 2020, eq. 4)."""
+        signal = self.table("sqrt_alphas_cumprod", timestep, x0)
+        scale = self.table("sqrt_one_minus_alphas_cumprod", timestep, x0)
+        return Diffused(signal * x0 + scale * noise, signal, scale)
+
+    def posterior_mean(self, x0: Tensor, x_t: Tensor, timestep: Tensor) -> Tensor:
+        """Mean of q(x_{t-1} | x_t, x_0) (Ho et al. 2020, eq. 7)."""
+        return (
+            self.table("posterior_mean_coef1", timestep, x_t) * x0
+            + self.table("posterior_mean_coef2", timestep, x_t) * x_t
+        )
+
+    def eps_from_x0(self, x0: Tensor, x_t: Tensor, timestep: Tensor) -> Tensor:
+        """The noise that leads from x_0 to x_t."""
+        return (self.table("sqrt_recip_alphas_cumprod", timestep, x_t) * x_t - x0) / self.table(
+            "sqrt_recipm1_alphas_cumprod", timestep, x_t
+        )
+
+    def x0_from(self, prediction: Prediction, output: Tensor, x_t: Tensor, timestep: Tensor) -> Tensor:
+        """x̂_0 of a network's output, whatever it predicts: x0, eps, or v = √ᾱ ε - √(1 - ᾱ) x_0."""
+        if prediction == "x0":
+            return output
+        if prediction == "eps":
+            return (
+                self.table("sqrt_recip_alphas_cumprod", timestep, x_t) * x_t
+                - self.table("sqrt_recipm1_alphas_cumprod", timestep, x_t) * output
+            )
+        return (
+            self.table("sqrt_alphas_cumprod", timestep, x_t) * x_t
+            - self.table("sqrt_one_minus_alphas_cumprod", timestep, x_t) * output
+        )
+
+
+def _tables(betas: np.ndarray) -> dict[str, np.ndarray]:
+    """Every table of the process, float64 [N]; names as in improved-diffusion."""
+    alphas = 1 - betas
+    cumprod = np.cumprod(alphas)
+    previous = np.concatenate([[1.0], cumprod[:-1]])
+    following = np.concatenate([cumprod[1:], [0.0]])
+    variance = betas * (1 - previous) / (1 - cumprod)
+    second = variance[1] if len(variance) > 1 else betas[0]
+    return {
+        "alphas_cumprod": cumprod,
+        "alphas_cumprod_prev": previous,
+        "alphas_cumprod_next": following,
+        "sqrt_alphas_cumprod": np.sqrt(cumprod),
+        "sqrt_one_minus_alphas_cumprod": np.sqrt(1 - cumprod),
+        "sqrt_recip_alphas_cumprod": np.sqrt(1 / cumprod),
+        "sqrt_recipm1_alphas_cumprod": np.sqrt(1 / cumprod - 1),
+        "posterior_variance": variance,
+        # The first posterior variance is 0: its logarithm is replaced by the second's.
+        "posterior_log_variance_clipped": np.log(np.concatenate([[second], variance[1:]])),
+        "fixed_large_log_variance": np.log(np.concatenate([[second], betas[1:]])),
+        "posterior_mean_coef1": betas * np.sqrt(previous) / (1 - cumprod),
+        "posterior_mean_coef2": (1 - previous) * np.sqrt(alphas) / (1 - cumprod),
+    }

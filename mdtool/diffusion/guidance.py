@@ -1,0 +1,34 @@
+"""Classifier-free guidance (Ho & Salimans 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+ConditionalDenoiser = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(x_t, timestep [B], condition [B]) → x̂_0; condition -1 is the null condition."""
+NO_CONDITION = -1
+
+
+def classifier_free(
+    denoiser: ConditionalDenoiser, condition: Tensor, scale: float | Tensor
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """A denoiser u + scale · (c - u), with both passes in one batch.
+
+    Args:
+        condition: labels [B].
+        scale: one number, or one per sample [B]; the number 1 skips the unconditional pass.
+    """
+    if not isinstance(scale, Tensor) and scale == 1:
+        return lambda x, timestep: denoiser(x, timestep, condition)
+
+    def guided(x: Tensor, timestep: Tensor) -> Tensor:
+        null = torch.full_like(condition, NO_CONDITION)
+        both = denoiser(torch.cat([x, x]), torch.cat([timestep, timestep]), torch.cat([condition, null]))
+        with_condition, without = both.chunk(2)
+        factor = torch.as_tensor(scale, dtype=x.dtype, device=x.device).reshape(-1, *[1] * (x.dim() - 1))
+        return without + factor * (with_condition - without)
+
+    return guided

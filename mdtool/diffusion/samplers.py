@@ -1,0 +1,153 @@
+"""Samplers of a Gaussian diffusion: one signature, (denoiser, process, x, …) → x.
+
+A denoiser maps (x_t, timestep of the ORIGINAL process [B]) to x̂_0. Step noise comes from a callable, so that
+every sample can draw from its own generator; nothing here is random by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from mdtool.diffusion.gaussian import GaussianDiffusion
+from mdtool.errors import MdtoolError
+
+Denoiser = Callable[[Tensor, Tensor], Tensor]
+StepNoise = Callable[[int], Tensor]
+"""Gaussian noise of the k-th step taken, k = 0, 1, …; shaped like x."""
+Callback = Callable[[int, Tensor, Tensor], None]
+"""Told (timestep index, x̂_0, x) after every step."""
+
+
+def ddpm(
+    denoiser: Denoiser,
+    process: GaussianDiffusion,
+    x: Tensor,
+    step_noise: StepNoise,
+    *,
+    start: int | None = None,
+    keep: Tensor | None = None,
+    reference: Tensor | None = None,
+    large_variance: bool = False,
+    callback: Callback | None = None,
+    checkpointing: bool = False,
+) -> Tensor:
+    """Ancestral sampling from x_T (Ho et al. 2020, algorithm 2); differentiable in `x`.
+
+    Args:
+        x: x at timestep `start`, pure noise when that is the last one; [B, …].
+        start: first timestep index visited; N - 1 by default.
+        keep, reference: where `keep` is true, x̂_0 is replaced by `reference` at every step (in-painting).
+        large_variance: β instead of the posterior variance.
+        checkpointing: recompute each step in the backward pass instead of storing it.
+    """
+    table = "fixed_large_log_variance" if large_variance else "posterior_log_variance_clipped"
+
+    def move(x: Tensor, timestep: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        x0 = _estimate(denoiser, process, x, timestep, keep, reference)
+        mean = process.posterior_mean(x0, x, timestep)
+        if noise is None:
+            return mean, x0
+        return mean + (0.5 * process.table(table, timestep, x)).exp() * noise, x0
+
+    first = process.steps - 1 if start is None else start
+    for place, index in enumerate(range(first, -1, -1)):
+        noise = step_noise(place) if index else None
+        x, x0 = _run(move, checkpointing, x, _full(x, index), noise)
+        if callback:
+            callback(index, x0, x)
+    return x
+
+
+def ddim(
+    denoiser: Denoiser,
+    process: GaussianDiffusion,
+    x: Tensor,
+    step_noise: StepNoise | None = None,
+    *,
+    eta: float = 0.0,
+    start: int | None = None,
+    keep: Tensor | None = None,
+    reference: Tensor | None = None,
+    callback: Callback | None = None,
+    checkpointing: bool = False,
+) -> Tensor:
+    """DDIM sampling (Song et al. 2021, eq. 12); deterministic for eta 0, and differentiable in `x`.
+
+    Args:
+        step_noise: needed for eta > 0 only.
+
+    Raises:
+        MdtoolError: eta above 0 without a source of noise.
+    """
+    if eta > 0 and step_noise is None:
+        raise MdtoolError("DDIM with eta above 0 needs step noise")
+
+    def move(x: Tensor, timestep: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        x0 = _estimate(denoiser, process, x, timestep, keep, reference)
+        eps = process.eps_from_x0(x0, x, timestep)
+        now = process.table("alphas_cumprod", timestep, x)
+        before = process.table("alphas_cumprod_prev", timestep, x)
+        sigma = eta * ((1 - before) / (1 - now) * (1 - now / before)).sqrt()
+        result = before.sqrt() * x0 + (1 - before - sigma**2).clamp_min(0).sqrt() * eps
+        return (result if noise is None else result + sigma * noise), x0
+
+    first = process.steps - 1 if start is None else start
+    for place, index in enumerate(range(first, -1, -1)):
+        noise = step_noise(place) if eta > 0 and index and step_noise else None
+        x, x0 = _run(move, checkpointing, x, _full(x, index), noise)
+        if callback:
+            callback(index, x0, x)
+    return x
+
+
+def ddim_inversion(
+    denoiser: Denoiser, process: GaussianDiffusion, x0: Tensor, *, callback: Callback | None = None
+) -> Tensor:
+    """The noise that DDIM (eta 0) turns into x_0: the same ODE, upwards (Song et al. 2021, section 4.3).
+
+    The last step lands on pure ε̂, because ᾱ beyond the last timestep is 0.
+    """
+    x = x0
+    for index in range(process.steps):
+        timestep = _full(x, index)
+        estimate = _estimate(denoiser, process, x, timestep, None, None)
+        eps = process.eps_from_x0(estimate, x, timestep)
+        after = process.table("alphas_cumprod_next", timestep, x)
+        x = after.sqrt() * estimate + (1 - after).sqrt() * eps
+        if callback:
+            callback(index, estimate, x)
+    return x
+
+
+def _estimate(
+    denoiser: Denoiser,
+    process: GaussianDiffusion,
+    x: Tensor,
+    timestep: Tensor,
+    keep: Tensor | None,
+    reference: Tensor | None,
+) -> Tensor:
+    """x̂_0 with the kept part put back."""
+    x0 = denoiser(x, process.timestep_map[timestep])
+    return x0 if keep is None or reference is None else torch.where(keep, reference, x0)
+
+
+def _run(
+    move: Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]],
+    checkpointing: bool,
+    x: Tensor,
+    timestep: Tensor,
+    noise: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    if checkpointing:
+        result: tuple[Tensor, Tensor] = checkpoint(move, x, timestep, noise, use_reentrant=False)
+        return result
+    return move(x, timestep, noise)
+
+
+def _full(x: Tensor, index: int) -> Tensor:
+    return torch.full((len(x),), index, dtype=torch.int64, device=x.device)

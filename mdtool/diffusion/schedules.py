@@ -1,0 +1,79 @@
+"""Noise schedules and the choice of diffusion steps, as pure functions that return a vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mdtool.errors import MdtoolError
+
+
+def cosine_betas(steps: int) -> np.ndarray:
+    """β of the cosine schedule (Nichol & Dhariwal 2021, eq. 17), capped at 0.999; [N] float64."""
+
+    def signal(position: float) -> float:
+        return math.cos((position + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    return np.array([min(1 - signal((k + 1) / steps) / signal(k / steps), 0.999) for k in range(steps)])
+
+
+def linear_betas(steps: int, scale: float = 1.0) -> np.ndarray:
+    """β of the linear schedule (Ho et al. 2020), stretched to N steps: 1e-4 … 0.02 times 1000 scale / N; [N].
+
+    Raises:
+        MdtoolError: too few steps, so that a β would reach 1.
+    """
+    stretch = 1000 * scale / steps
+    if 0.02 * stretch >= 1:
+        raise MdtoolError(f"the linear schedule needs more than {int(20 * scale)} diffusion steps, not {steps}; use cosine")
+    return np.linspace(1e-4 * stretch, 0.02 * stretch, steps, dtype=np.float64)
+
+
+def betas(schedule: str, steps: int, scale: float = 1.0) -> np.ndarray:
+    """β of a schedule by name, cosine or linear; [N] float64.
+
+    Raises:
+        MdtoolError: no such schedule.
+    """
+    if schedule == "cosine":
+        return cosine_betas(steps)
+    if schedule == "linear":
+        return linear_betas(steps, scale)
+    raise MdtoolError(f"no noise schedule {schedule!r}: choose cosine or linear")
+
+
+def space_timesteps(steps: int, spec: str | Sequence[int]) -> list[int]:
+    """The timesteps to keep of N, ascending (Nichol & Dhariwal 2021, as in improved-diffusion).
+
+    Args:
+        spec: "ddimK" takes every i-th step with the smallest stride i that gives exactly K (N - 1 is never
+            among them); a list, or "a,b,c", splits 0 … N - 1 into near-equal sections and keeps that many steps
+            of each, both ends included.
+
+    Raises:
+        MdtoolError: the request cannot be met.
+    """
+    if isinstance(spec, str):
+        if spec.startswith("ddim"):
+            return _strided(steps, int(spec.removeprefix("ddim")))
+        spec = [int(part) for part in spec.split(",")]
+    size, longer = divmod(steps, len(spec))
+    kept: list[int] = []
+    begin = 0
+    for section, count in enumerate(spec):
+        length = size + (1 if section < longer else 0)
+        if not 1 <= count <= length:
+            raise MdtoolError(f"cannot take {count} of {length} diffusion steps: ask for 1 to {length}")
+        stride = (length - 1) / (count - 1) if count > 1 else 1.0
+        kept += [begin + round(stride * k) for k in range(count)]
+        begin += length
+    return kept
+
+
+def _strided(steps: int, count: int) -> list[int]:
+    for stride in range(1, steps + 1):
+        if len(range(0, steps, stride)) == count:
+            return list(range(0, steps, stride))
+    raise MdtoolError(f"no whole stride takes {count} of {steps} diffusion steps; give the number without 'ddim'")
