@@ -162,10 +162,17 @@ class Card:
     reference_clips: int
     rows: list[CardRow]
     actions: list[ActionRow]
+    names: tuple[str, str]
+    """What to call the clips and the reference."""
 
 
-def card(motions: MotionSet, reference: MotionSet | None = None) -> Card:
+def card(
+    motions: MotionSet, reference: MotionSet | None = None, names: tuple[str, str] = ("tested", "recordings")
+) -> Card:
     """Measure a set of clips, and the reference in the same way.
+
+    Args:
+        names: what to call the two in a table.
 
     Raises:
         MdtoolError: the two sets differ in frame rate, which changes jitter and all speeds of noise.
@@ -173,7 +180,7 @@ def card(motions: MotionSet, reference: MotionSet | None = None) -> Card:
     own = measure(motions)
     if reference is None:
         rows = [CardRow(m.name, m.unit, _mean(own[m.name]), _worst(own[m.name])) for m in METRICS]
-        return Card(len(motions), 0, rows, [])
+        return Card(len(motions), 0, rows, [], names)
     check_frame_rates(motions, reference)
     real = measure(reference)
     rows = [
@@ -186,7 +193,7 @@ def card(motions: MotionSet, reference: MotionSet | None = None) -> Card:
         theirs = _of_action(reference, name)
         if mine.any() and theirs.any():
             actions += [ActionRow(name, key, _mean(own[key][mine]), _mean(real[key][theirs])) for key in PER_ACTION]
-    return Card(len(motions), len(reference), rows, actions)
+    return Card(len(motions), len(reference), rows, actions, names)
 
 
 def check_frame_rates(motions: MotionSet, reference: MotionSet) -> None:

@@ -1,0 +1,121 @@
+"""`mdtool evaluate`: run or motion file → results.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mdtool.training.run import LoadedRecogniser
+
+
+def evaluate(
+    target: Annotated[
+        Path | None, typer.Argument(help="Run folder, or motion file; the newest run under runs/ by default.")
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Motion file of recordings to compare with.")] = Path("motions.h5"),
+    recogniser: Annotated[
+        Path | None, typer.Option(help="Recogniser's run folder; the newest under runs/ by default.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, with seeds 0, 1, …")] = 20,
+    count: Annotated[int, typer.Option(min=1, help="Motions per set and seed.")] = 1000,
+    split: Annotated[str, typer.Option(help="Recordings to compare with: train, test, or both.")] = "both",
+    out: Annotated[Path, typer.Option(help="Results file to write.")] = Path("results.json"),
+    weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Diffusion steps; fewer is faster.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="ddpm or ddim; the preset's own by default.")] = None,
+    guidance: Annotated[float, typer.Option(help="Classifier-free guidance scale; 1 is off.")] = 1.0,
+    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+) -> None:
+    """Score motions: distribution metrics through a recogniser, and a physical card.
+
+    TARGET may be a run (it is asked for motions), a file of samples, or the recordings themselves (their own scores
+    and card). A motion file gets its card alone when there is no recogniser.
+    """
+    from dataclasses import replace
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from mdtool.errors import MdtoolError
+    from mdtool.evaluation import protocol
+    from mdtool.evaluation.results import write_results
+    from mdtool.evaluation.tables import result_tables
+    from mdtool.motion.file import provenance, read_motions
+    from mdtool.motion.motion import TEST, TRAIN
+    from mdtool.training.device import prepare
+    from mdtool.training.run import load_generator, newest_run
+
+    console = Console()
+    splits = {"train": (TRAIN,), "test": (TEST,), "both": (TRAIN, TEST)}.get(split)
+    if splits is None:
+        raise MdtoolError(f"--split must be train, test or both, not {split!r}")
+    where = prepare(device, threads)
+    target = target or newest_run(Path("runs"), makes_motion=True)
+    tested: Any = None
+    details: dict[str, Any] = {}
+    parents: list[str | Path] = [data]
+    if target.is_dir():
+        tested = load_generator(target, weights, where)
+        tested.options = {"steps": steps, "sampler": sampler, "guidance": guidance}
+        details = {"weights": tested.weights, "checkpoint_sha256": tested.sha256, **tested.options}
+    elif (weights, steps, sampler, guidance) != (None, None, None, 1.0):
+        raise MdtoolError(f"--weights, --steps, --sampler and --guidance go with a run; {target} is a motion file")
+    elif data.exists() and target.exists() and not data.samefile(target):
+        tested = read_motions(target)
+        parents.append(target)
+    else:
+        data, parents = target, [target]
+    recordings = read_motions(data)
+    judge = _recogniser(recogniser, needed=target.is_dir())
+    if judge is None:
+        results = protocol.evaluate_card(recordings, tested)
+        console.print(
+            "no recogniser under runs/: the physical card alone (`mdtool train --method recogniser` makes one)"
+        )
+    else:
+        columns = (
+            TextColumn("evaluating"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("evaluating", total=1.0)
+            results = protocol.evaluate(
+                recordings,
+                judge,
+                tested,
+                range(seeds),
+                count,
+                splits,
+                lambda done: progress.update(task, completed=done),
+            )
+    results = replace(results, target=str(target), data=str(data), provenance=provenance(parents, **details))
+    write_results(out, results)
+    for table in result_tables(results):
+        console.print(table)
+    for note in results.notes:
+        console.print(f"note: {note}", highlight=False)
+    console.print(f"wrote {out}", highlight=False, soft_wrap=True)
+    follow = f"mdtool sample {target}" if target.is_dir() else f"mdtool render {target} --out video.mp4"
+    console.print(f"next: {follow}", highlight=False, soft_wrap=True)
+
+
+def _recogniser(path: Path | None, needed: bool) -> LoadedRecogniser | None:
+    """The recogniser at `path`, or the newest; None when there is none and none is needed."""
+    from mdtool.errors import MdtoolError
+    from mdtool.training.run import load_recogniser, newest_run
+
+    if path is None:
+        try:
+            path = newest_run(Path("runs"), makes_motion=False)
+        except MdtoolError:
+            if needed:
+                raise
+            return None
+    return load_recogniser(path)
