@@ -1,0 +1,63 @@
+"""The command table. Each verb lives in a file of its own and imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from mdtool import __version__
+from mdtool.cli import preprocess
+from mdtool.cli.demo import demo
+from mdtool.cli.evaluate import evaluate
+from mdtool.cli.info import info
+# from mdtool.cli.render import render
+from mdtool.cli.sample import sample
+from mdtool.cli.train import train
+from mdtool.errors import MdtoolError
+
+app = typer.Typer(
+    name="mdtool",
+    help="Motion capture in, trained human-motion generators and watchable motion out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(preprocess.app, name="preprocess", help="Raw recordings → motion file.")
+app.command()(train)
+app.command()(sample)
+app.command()(evaluate)
+# app.command()(render)
+app.command()(info)
+app.command()(demo)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mdtool {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Options of every command."""
+
+
+def main() -> None:
+    """Entry point: one sentence and an exit code for every user error, never a traceback."""
+    try:
+        app(standalone_mode=True)
+    except MdtoolError as error:
+        typer.secho(f"mdtool: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.secho("mdtool: stopped; files written so far are whole", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,79 @@
+"""`mdtool info`: what a file or a run is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def info(path: Annotated[Path, typer.Argument(help="Motion file, run folder or results.json.")]) -> None:
+    """Describe any of mdtool's files."""
+    from rich.console import Console
+
+    from mdtool.errors import MdtoolError
+
+    console = Console()
+    if not path.exists():
+        raise MdtoolError(f"no such file: {path}")
+    if path.is_dir():
+        _run(path, console)
+    elif path.suffix == ".json":
+        _results(path, console)
+    else:
+        _motions(path, console)
+
+
+def _motions(path: Path, console: Console) -> None:
+    import numpy as np
+    from rich.table import Table
+
+    from mdtool.motion.file import read_motions
+    from mdtool.motion.motion import SPLITS
+
+    motions = read_motions(path)
+    lengths, seconds = motions.lengths, float((motions.lengths / motions.fps).sum())
+    rates = ", ".join(f"{rate:g}" for rate in sorted(set(motions.fps.tolist())))
+    console.print(f"[bold]{path}[/bold]: motion file, {len(motions)} clips, {len(motions.rot6d)} frames, {seconds:.1f} s")
+    console.print(f"frame rate {rates} fps; {lengths.min()} to {lengths.max()} frames a clip, median {np.median(lengths):g}")
+    extras = [name for name in ("text", "betas", "noise") if getattr(motions, name) is not None]
+    console.print(f"subjects: {len(set(motions.subject)) if motions.subject else 0}; with {', '.join(extras) or 'no extras'}")
+    table = Table("action", *SPLITS, "frames")
+    for label in [*range(len(motions.actions)), -1]:
+        chosen = motions.action == label
+        if chosen.any():
+            counts = [str(int((chosen & (motions.split == split)).sum())) for split in range(len(SPLITS))]
+            name = motions.actions[label] if label >= 0 else "(none)"
+            table.add_row(name, *counts, str(int(lengths[chosen].sum())))
+    console.print(table)
+    if motions.provenance.get("command"):
+        made_by = f"made by: {motions.provenance['command']} (mdtool {motions.provenance.get('mdtool', '?')})"
+        console.print(made_by, highlight=False, soft_wrap=True)
+
+
+def _run(path: Path, console: Console) -> None:
+    from mdtool.training.checkpoint import RunFolder
+    from mdtool.training.run import load_method
+
+    folder = RunFolder(path)
+    config = folder.read_config()
+    console.print(f"[bold]{path}[/bold]: run of {config.method}, preset {config.preset}")
+    console.print(f"data: {config.data}, {len(config.actions)} actions at {config.fps:g} fps", highlight=False)
+    if not folder.steps():
+        console.print("no weights yet")
+        return
+    console.print(f"step {folder.newest_step()} of {config.train.steps}; weights: {', '.join(folder.tracks())}")
+    method, _, sha256 = load_method(path)
+    console.print(f"{sum(p.numel() for p in method.parameters()):,} parameters; weights sha256 {sha256[:12]}")
+    console.print(f"actions: {', '.join(config.actions)}", soft_wrap=True)
+
+
+def _results(path: Path, console: Console) -> None:
+    from mdtool.evaluation.results import read_results
+    from mdtool.evaluation.tables import results_table
+
+    console.print(results_table(read_results(path)))

@@ -1,0 +1,65 @@
+"""`mdtool sample`: run → motion file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def sample(
+    run: Annotated[Path | None, typer.Argument(help="Run folder; the newest under runs/ by default.")] = None,
+    out: Annotated[Path, typer.Option(help="Motion file to write.")] = Path("sample.h5"),
+    action: Annotated[list[str] | None, typer.Option(help="Action to make; repeat for several; all by default.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Number of motions, spread evenly over the actions.")] = 16,
+    seed: Annotated[int, typer.Option(help="Sample i of a seed is the same motion in any batch.")] = 0,
+    first: Annotated[int, typer.Option(min=0, help="Index of the first sample of the seed.")] = 0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Diffusion steps; fewer is faster.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="ddpm or ddim; the preset's own by default.")] = None,
+    guidance: Annotated[float, typer.Option(help="Classifier-free guidance scale; 1 is off.")] = 1.0,
+    frames: Annotated[int | None, typer.Option(min=1, help="Frames per motion; as trained by default.")] = None,
+    weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Motions per network call.")] = 64,
+    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+) -> None:
+    """Make motions with a trained run."""
+    import time
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from mdtool.errors import MdtoolError
+    from mdtool.motion.file import provenance, write_motions
+    from mdtool.training.device import prepare
+    from mdtool.training.run import load_generator, newest_run
+
+    console = Console()
+    run = run or newest_run(Path("runs"), makes_motion=True)
+    generator = load_generator(run, weights, prepare(device, threads))
+    generator.options = {"steps": steps, "sampler": sampler, "guidance": guidance}
+    for name in action or []:
+        if name not in generator.actions:
+            raise MdtoolError(f"unknown action {name!r}: {run} knows {', '.join(generator.actions)}")
+    labels = [generator.actions.index(name) for name in action or generator.actions]
+    wanted = [labels[k % len(labels)] for k in range(count)]
+    started_s = time.monotonic()
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("sampling", total=count)
+        motions = generator.sample(
+            wanted, seed, first, batch, frames, keep_noise=True, progress=lambda done: progress.update(task, completed=done)
+        )
+    motions.provenance = provenance(
+        run=str(run), weights=generator.weights, checkpoint_sha256=generator.sha256, seed=seed, first=first,
+        steps=steps, sampler=sampler, guidance=guidance,
+    )  # fmt: skip
+    write_motions(out, motions)
+    took_s = time.monotonic() - started_s
+    console.print(
+        f"wrote {out}: {count} motions of {generator.method.frames if frames is None else frames} frames at "
+        f"{generator.fps:g} fps from {run} ({generator.weights}), {took_s:.1f} s",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(f"next: mdtool render {out} --out video.mp4", highlight=False)

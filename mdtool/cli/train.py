@@ -1,0 +1,73 @@
+"""`mdtool train`: motion file → run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_PRESET = {"mdm": "small", "recogniser": "recogniser"}
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Motion file to learn from.")] = Path("motions.h5"),
+    method: Annotated[str, typer.Option(help="mdm, or recogniser (the judge that `evaluate` needs).")] = "mdm",
+    preset: Annotated[
+        str | None, typer.Option(help="small, thesis, mdm-a2m, debug, recogniser, recogniser-debug, or a .toml file.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/PRESET by default.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,
+    ema: Annotated[
+        list[float] | None, typer.Option(help="Decay of a track of averaged weights; repeat for several tracks.")
+    ] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="Timestep sampler: uniform, or loss-aware (importance sampling).")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, or bf16 (faster on most CPUs and GPUs).")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Windows per optimiser step.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, batches, timesteps and noise.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. model.layers=4.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+) -> None:
+    """Train a generator (or the recogniser) on a motion file.
+
+    The same command again goes on where the run stopped, bit for bit on a CPU. Ctrl-C leaves a run that resumes.
+    """
+    from rich.console import Console
+
+    from mdtool import config as settings
+    from mdtool.errors import MdtoolError
+    from mdtool.motion.file import read_motions
+    from mdtool.training.checkpoint import RunFolder
+    from mdtool.training.device import prepare
+    from mdtool.training.run import resolve
+    from mdtool.training.run import train as run_training
+
+    if preset is None:
+        if method not in DEFAULT_PRESET:
+            raise MdtoolError(f"no method {method!r}: choose from {', '.join(DEFAULT_PRESET)}")
+        preset = DEFAULT_PRESET[method]
+    table = settings.load_preset(preset)
+    table.setdefault("train", {})
+    table.setdefault("model", {})
+    given = {"steps": steps, "ema": ema or None, "precision": precision, "batch": batch, "seed": seed}
+    table["train"].update({key: value for key, value in given.items() if value is not None})
+    if sampler is not None:
+        table["model"]["timestep_sampler"] = sampler
+    settings.override(table, set_ or [])
+    where = prepare(device, threads)
+    motions = read_motions(data)
+    run = resolve(preset, table, data, motions)
+    folder = RunFolder(out or Path("runs") / Path(preset).stem)
+    console = Console()
+    finished = run_training(run, motions, folder, where, console)
+    if not finished:
+        console.print(f"stopped; everything is saved in {folder.path}: the same command goes on from there")
+        raise typer.Exit(130)
+    console.print(f"wrote {folder.path}  (step {folder.newest_step()}, weights {', '.join(folder.tracks())})")
+    follow = f"mdtool sample {folder.path}" if run.method != "recogniser" else "mdtool evaluate"
+    console.print(f"next: {follow}", highlight=False)

@@ -1,0 +1,181 @@
+"""Typed settings of a run, and the presets they start from.
+
+A preset is one TOML file in `mdtool/presets/`: a published recipe, or one of ours, with the number it should
+reach in its header. A run's `config.toml` is the same table with every value resolved.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mdtool.errors import MdtoolError
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Settings in which an unknown key is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class TrainConfig(Strict):
+    """How a network is optimised; the same for every method."""
+
+    steps: int = Field(gt=0)
+    """Optimiser steps."""
+    batch: int = Field(64, gt=0)
+    seed: int = 10
+    lr: float = Field(1e-4, gt=0)
+    warmup_steps: int = Field(0, ge=0)
+    """Steps of linear warm-up from 0."""
+    lr_final: float | None = Field(None, ge=0)
+    """Learning rate at the end of the cosine; None keeps it constant."""
+    weight_decay: float = Field(0.0, ge=0)
+    adam_beta1: float = Field(0.9, ge=0, lt=1)
+    adam_beta2: float = Field(0.999, ge=0, lt=1)
+    grad_clip: float = Field(0.0, ge=0)
+    """Largest L2 norm of the whole gradient; 0 never clips."""
+    ema: list[float] = []
+    """Decay of each track of averaged weights."""
+    ema_kind: Literal["warmup", "plain"] = "warmup"
+    """warmup: min(decay, (1 + n) / (10 + n)), as the thesis; plain: a constant decay, as MDM."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    save_every: int = Field(1000, gt=0)
+    keep_every: int = Field(0, ge=0)
+    """Keep weights of every such step beside the newest ones; 0 keeps the newest only."""
+    log_every: int = Field(50, gt=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TrainConfig:
+        if self.warmup_steps > self.steps:
+            raise ValueError(f"warmup_steps ({self.warmup_steps}) is longer than the training ({self.steps} steps)")
+        if any(not 0 < decay < 1 for decay in self.ema):
+            raise ValueError(f"every ema decay must lie between 0 and 1, not {self.ema}")
+        if len(set(self.ema)) != len(self.ema):
+            raise ValueError(f"the same ema decay is given twice: {self.ema}")
+        return self
+
+
+class RunConfig(Strict):
+    """Everything that decides a run's numbers."""
+
+    method: str
+    preset: str
+    data: str
+    """Path of the motion file, as it was given."""
+    data_sha256: str
+    actions: list[str]
+    fps: float
+    train: TrainConfig
+    model: dict[str, Any]
+    """The method's own settings; the method validates them."""
+
+    def to_toml(self) -> str:
+        """The settings as TOML text."""
+        return table_to_toml(self.model_dump(exclude_none=True))
+
+
+def preset_names() -> list[str]:
+    """All presets that come with mdtool."""
+    folder = resources.files("mdtool") / "presets"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load_preset(name: str) -> dict[str, Any]:
+    """A preset's table by name, or of a user's own TOML file by path.
+
+    Raises:
+        MdtoolError: no such preset or file, or the file is not TOML.
+    """
+    path = Path(name)
+    if path.suffix == ".toml":
+        return read_toml(path)
+    if name not in preset_names():
+        raise MdtoolError(f"no preset {name!r}: choose from {', '.join(preset_names())}, or give a .toml file")
+    return tomllib.loads((resources.files("mdtool") / "presets" / f"{name}.toml").read_text("utf-8"))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file's table.
+
+    Raises:
+        MdtoolError: the file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise MdtoolError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise MdtoolError(f"{path} is not a TOML file: {error}") from error
+
+
+def override(table: dict[str, Any], assignments: list[str]) -> None:
+    """Apply `section.key=value` assignments to a preset's table, in place; values are TOML.
+
+    Raises:
+        MdtoolError: an assignment without `=`, or a key whose section does not exist.
+    """
+    for assignment in assignments:
+        key, found, text = assignment.partition("=")
+        if not found:
+            raise MdtoolError(f"--set {assignment}: write it as section.key=value, e.g. --set train.lr=1e-4")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *path, last = key.strip().split(".")
+        section = table
+        for part in path:
+            if not isinstance(section.get(part), dict):
+                raise MdtoolError(f"--set {assignment}: there is no section {part!r}; sections: {', '.join(table)}")
+            section = section[part]
+        section[last] = value
+
+
+def validated(model: type[Model], values: dict[str, Any], where: str) -> Model:
+    """Build a settings model, or say in one sentence which key of `where` is wrong.
+
+    Raises:
+        MdtoolError: an unknown key, or a value of the wrong type or range.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the settings"
+        raise MdtoolError(f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def table_to_toml(table: dict[str, Any]) -> str:
+    """TOML text of a table of plain values and of sections; None has no TOML and must be left out."""
+    lines: list[str] = []
+
+    def write(section: dict[str, Any], prefix: str) -> None:
+        for key, value in section.items():
+            if not isinstance(value, dict):
+                lines.append(f"{key} = {_toml_value(value)}")
+        for key, value in section.items():
+            if isinstance(value, dict):
+                lines.append(f"\n[{prefix}{key}]")
+                write(value, f"{prefix}{key}.")
+
+    write(table, "")
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return repr(value)

@@ -1,0 +1,120 @@
+"""What the house asks of a method: losses, noise, decode, invert, describe."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mdtool.errors import MdtoolError
+
+
+class Batch(NamedTuple):
+    """Windows of motion as every method receives them, on the device where the network lives."""
+
+    rot6d: Tensor
+    """[B, T, 24, 6] local rotations."""
+    root: Tensor
+    """[B, T, 3] pelvis positions, metres."""
+    action: Tensor
+    """[B] int64 labels."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a method can do, for people and for tables."""
+
+    method: str
+    parameters: int
+    network_calls: int
+    """Network evaluations per sample at the default settings (a guided call counts twice)."""
+    frames: tuple[int, int]
+    """Shortest and longest clip it can make."""
+    fps: float
+    conditions: str
+    """none, or action."""
+
+
+class Trainable(nn.Module, abc.ABC):
+    """What the training loop needs: windows in, per-sample losses out."""
+
+    frames: int
+    """Window length T that the network is trained on."""
+    fps: float
+    actions: list[str]
+
+    def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
+        """Set data-dependent constants before the first step; `windows(n)` draws n training windows."""
+        return None
+
+    @abc.abstractmethod
+    def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """Per-sample terms [B] of one training batch; `"loss"` is the one whose mean is minimised."""
+
+    def training_state(self) -> dict[str, Tensor]:
+        """State beyond the weights that an exact resume needs, as tensors (timestep-sampler history …)."""
+        return {}
+
+    def load_training_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `training_state` gave."""
+        return None
+
+
+class Method(Trainable):
+    """A motion generator: a network with its losses and its sampler.
+
+    Random numbers come in as arguments only, so that a sample depends on its own seed and on nothing else.
+    """
+
+    @abc.abstractmethod
+    def noise(self, rngs: Sequence[torch.Generator], frames: int | None = None) -> Tensor:
+        """Everything random about each sample, as one tensor [B, ...]; sample i draws from `rngs[i]` alone."""
+
+    @abc.abstractmethod
+    def decode(self, noise: Tensor, action: Tensor | None, **options: object) -> Tensor:
+        """Features of the samples that `noise` stands for; deterministic, and differentiable in `noise`."""
+
+    @abc.abstractmethod
+    def to_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(rot6d [B, T, 24, 6], root [B, T, 3] in metres) of features, in the world of the motion file."""
+
+    @abc.abstractmethod
+    def from_motion(self, rot6d: Tensor, root: Tensor) -> Tensor:
+        """Features of windows; the inverse of `to_motion` up to the layout's choice of origin."""
+
+    @abc.abstractmethod
+    def describe(self) -> Description:
+        """Network calls, lengths, frame rate and conditions."""
+
+    def invert(self, features: Tensor, action: Tensor | None, **options: object) -> Tensor:
+        """Noise whose `decode` gives `features`.
+
+        Raises:
+            MdtoolError: the method has no inverse.
+        """
+        raise MdtoolError(f"the method {type(self).__name__} cannot be inverted")
+
+
+def sample_generators(seed: int, first: int, count: int) -> list[torch.Generator]:
+    """CPU generators of samples first … first + count - 1 of `seed`, independent of each other.
+
+    The key (seed, sample) passes through SplitMix64, so that neighbouring keys share no stream.
+    """
+    return [torch.Generator().manual_seed(_mix(_mix(seed) ^ index)) for index in range(first, first + count)]
+
+
+def step_generator(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """The generator of training step `step` of run seed `seed`: training needs no saved RNG state."""
+    return torch.Generator(device=device).manual_seed(_mix(_mix(seed) ^ (step + (1 << 40))))
+
+
+def _mix(value: int) -> int:
+    """SplitMix64's finaliser (Steele, Lea & Flood 2014), kept to 63 bits."""
+    value = (value + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+    return (value ^ (value >> 31)) & 0x7FFFFFFFFFFFFFFF

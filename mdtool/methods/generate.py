@@ -1,0 +1,66 @@
+"""From a trained method to a set of motions: seeded per sample, batched for speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from mdtool.errors import MdtoolError
+from mdtool.methods.contract import Method, sample_generators
+from mdtool.motion.motion import Motion, MotionSet
+
+
+class Generator:
+    """A method with the weights it samples from. Sample i of a seed is the same motion in any batch."""
+
+    def __init__(self, method: Method, weights: str, sha256: str, **options: object) -> None:
+        """Options go to the method's `decode` at every call: steps, guidance …"""
+        self.method, self.weights, self.sha256, self.options = method.eval(), weights, sha256, options
+        self.actions, self.frames, self.fps = method.actions, method.frames, method.fps
+
+    def sample(
+        self,
+        actions: Sequence[int],
+        seed: int,
+        first: int = 0,
+        batch: int = 64,
+        frames: int | None = None,
+        keep_noise: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> MotionSet:
+        """One motion per label in `actions`; motion k is sample `first + k` of `seed`.
+
+        Args:
+            keep_noise: store each sample's latent with it, so that an edit can start from it.
+            progress: told the number of finished samples after every batch.
+
+        Raises:
+            MdtoolError: a label or a length that the method was not trained for.
+        """
+        if not len(actions):
+            raise MdtoolError("nothing to sample: ask for at least one motion")
+        if min(actions) < 0 or max(actions) >= len(self.actions):
+            raise MdtoolError(f"action labels must lie in 0 … {len(self.actions) - 1}, not {min(actions)} … {max(actions)}")
+        device = next(self.method.parameters()).device
+        clips: list[Motion] = []
+        for begin in range(0, len(actions), batch):
+            labels = torch.as_tensor(actions[begin : begin + batch], dtype=torch.int64, device=device)
+            noise = self.method.noise(sample_generators(seed, first + begin, len(labels)), frames).to(device)
+            with torch.no_grad():
+                rot6d, root = self.method.to_motion(self.method.decode(noise, labels, **self.options))
+            for k, label in enumerate(labels.tolist()):
+                clips.append(
+                    Motion(
+                        rot6d=rot6d[k].float().cpu().numpy().astype(np.float32),
+                        root=root[k].float().cpu().numpy().astype(np.float32),
+                        fps=self.fps,
+                        action=self.actions[label],
+                        name=f"seed {seed} sample {first + begin + k}",
+                        noise=noise[k].cpu().numpy() if keep_noise else None,
+                    )
+                )
+            if progress:
+                progress(len(clips))
+        return MotionSet.from_clips(clips, self.actions)

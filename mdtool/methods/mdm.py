@@ -1,0 +1,292 @@
+"""MDM: action-conditioned transformer diffusion on 6D rotations (Tevet et al. 2022), and the thesis built on it.
+
+The thesis adds loss-aware importance sampling of timesteps and averaged weights; both belong to training and to
+`timestep_sampler` here. The profiles `thesis` and `mdm-a2m` are exact; the small presets depart from them where a
+measurement says so: standardised features on a known floor, and a spectral skip connection (`prediction =
+"spectral"`, see diffusion/preconditioning.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from mdtool.config import Strict, validated
+from mdtool.diffusion.gaussian import GaussianDiffusion
+from mdtool.diffusion.guidance import classifier_free
+from mdtool.diffusion.preconditioning import SpectralPreconditioner
+from mdtool.diffusion.samplers import ddim, ddim_inversion, ddpm
+from mdtool.diffusion.schedules import betas
+from mdtool.diffusion.timesteps import DrawHistogram, LossAwareTimesteps, UniformTimesteps
+from mdtool.errors import MdtoolError
+from mdtool.losses.geometric import motion_losses
+from mdtool.losses.reconstruction import masked_l2
+from mdtool.methods.contract import Batch, Description, Method
+from mdtool.motion.features import ROWS, FeatureLayout
+from mdtool.networks.transformer import Denoiser
+
+CHANNELS = 6
+STATISTICS_WINDOWS = 4096
+"""Windows from which mean, scale and spectrum are measured."""
+
+
+class MDMConfig(Strict):
+    """Settings of MDM; the defaults are the thesis's."""
+
+    frames: int = Field(60, gt=1)
+    layers: int = Field(8, gt=0)
+    width: int = Field(512, gt=0)
+    heads: int = Field(8, gt=0)
+    feedforward: int = Field(1024, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    cond_mask_prob: float = Field(0.1, ge=0, le=1)
+    conditional: bool = True
+    norm: Literal["post", "pre"] = "post"
+    conditioning: Literal["token", "adaln"] = "token"
+    axes: Literal["y-up", "y-down"] = "y-down"
+    origin: Literal["first-frame", "ground"] = "first-frame"
+    heading: bool = False
+    standardise: bool = False
+    """Subtract the data's mean and divide each joint's row by its standard deviation."""
+    diffusion_steps: int = Field(100, gt=1)
+    schedule: Literal["cosine", "linear"] = "cosine"
+    prediction: Literal["x0", "eps", "v", "spectral"] = "x0"
+    timestep_sampler: Literal["uniform", "loss-aware"] = "uniform"
+    lambda_position: float = Field(0.0, ge=0)
+    lambda_velocity: float = Field(25.0, ge=0)
+    lambda_foot: float = Field(45.0, ge=0)
+    foot_space: Literal["root", "world"] = "root"
+    sampler: Literal["ddpm", "ddim"] = "ddpm"
+    """Default of `mdtool sample`."""
+    sample_steps: int | None = Field(None, gt=0)
+    """Default number of sampling steps; all of them when not given."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MDMConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        if self.standardise and self.prediction == "x0":
+            raise ValueError('standardise needs prediction "v", "eps" or "spectral": "x0" weighs the plain features')
+        if self.prediction == "spectral" and not self.standardise:
+            raise ValueError('prediction "spectral" needs standardise = true')
+        if self.sample_steps is not None and self.sample_steps > self.diffusion_steps:
+            raise ValueError("sample_steps must not exceed diffusion_steps")
+        return self
+
+
+class MDM(Method):
+    """The diffusion of MDM with its losses and samplers. Features and latents are [B, 25, 6, T]."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:
+        super().__init__()
+        self.config = config = validated(MDMConfig, settings, "mdm settings")
+        self.frames, self.fps, self.actions = config.frames, fps, list(actions)
+        self.layout = FeatureLayout(config.axes, config.origin, config.heading)
+        self.network = Denoiser(
+            rows=ROWS,
+            channels=CHANNELS,
+            actions=len(actions) if config.conditional else 0,
+            width=config.width,
+            layers=config.layers,
+            heads=config.heads,
+            feedforward=config.feedforward,
+            dropout=config.dropout,
+            cond_mask_prob=config.cond_mask_prob,
+            norm=config.norm,
+            conditioning=config.conditioning,
+            positions=max(config.diffusion_steps, config.frames + 1),
+        )
+        self.process = GaussianDiffusion(betas(config.schedule, config.diffusion_steps))
+        aware = config.timestep_sampler == "loss-aware"
+        self.timesteps = (LossAwareTimesteps if aware else UniformTimesteps)(config.diffusion_steps)
+        self.histogram = DrawHistogram(config.diffusion_steps)
+        if config.standardise:
+            self.register_buffer("mean", torch.zeros(ROWS, CHANNELS, 1))
+            self.register_buffer("scale", torch.ones(ROWS, CHANNELS, 1))
+        if config.prediction == "spectral":
+            self.spectrum = SpectralPreconditioner(ROWS * CHANNELS, config.frames)
+
+    # ---- training ---------------------------------------------------------------------------------------------
+
+    def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
+        """Measure mean, scale and spectrum of the features on random training windows."""
+        if not self.config.standardise:
+            return
+        batch = windows(STATISTICS_WINDOWS)
+        features = self.layout.encode(batch.rot6d, batch.root)
+        self.mean.copy_(features.mean((0, 3)).unsqueeze(-1))
+        variance = (features - self.mean).square().mean((0, 3))
+        variance[-1, 3:] = variance[-1, :3].mean()  # the root row's three zeros do not dilute its scale
+        self.scale.copy_(variance.mean(1).sqrt().clamp_min(0.02)[:, None, None].expand_as(self.scale))
+        if self.config.prediction == "spectral":
+            self.spectrum.fit(((features - self.mean) / self.scale).flatten(1, 2))
+
+    def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """Reconstruction and weighted geometric terms; `loss` carries the importance weight of its timestep."""
+        config = self.config
+        x0 = self.from_motion(batch.rot6d, batch.root)
+        timestep, weight = self.timesteps.draw(len(x0), rng)
+        noise = torch.randn(x0.shape, generator=rng, device=x0.device)
+        hide = torch.rand(len(x0), generator=rng, device=x0.device) < config.cond_mask_prob
+        x_t, signal, noise_scale = self.process.diffuse(x0, timestep, noise)
+        output = self.network(x_t, timestep, batch.action if config.conditional else None, hide=hide).float()
+        estimate = self._x0(output, x_t, timestep)
+        terms = self._terms(output, estimate, x0, noise, signal, noise_scale)
+        self.timesteps.record(timestep, terms["loss"])
+        self.histogram.add(timestep)
+        return {**terms, "loss": terms["loss"] * weight}
+
+    def _terms(
+        self, output: Tensor, estimate: Tensor, x0: Tensor, noise: Tensor, signal: Tensor, noise_scale: Tensor
+    ) -> dict[str, Tensor]:
+        """Unweighted terms [B] by name, and their weighted sum as `loss`."""
+        config = self.config
+        weights = {
+            "reconstruction": float(config.prediction == "x0"),
+            "position": config.lambda_position,
+            "velocity": config.lambda_velocity,
+            "foot": config.lambda_foot,
+        }
+        terms: dict[str, Tensor] = {"loss": x0.new_zeros(len(x0))}
+        if any(weights.values()):
+            terms = motion_losses(
+                self._unscaled(estimate), self._unscaled(x0), weights, foot_space=config.foot_space
+            )
+        if config.prediction == "spectral":
+            own = self.spectrum.weighted_error(
+                (estimate - x0).flatten(1, 2), signal.flatten(1, 2), noise_scale.flatten(1, 2)
+            )
+        elif config.prediction == "x0":
+            return terms
+        else:
+            own = masked_l2(output, noise if config.prediction == "eps" else signal * noise - noise_scale * x0)
+        return {**terms, "reconstruction": own, "loss": terms["loss"] + own}
+
+    def training_state(self) -> dict[str, Tensor]:
+        """Histogram of draws, and the loss history of the loss-aware sampler."""
+        return {**self.histogram.state(), **{f"sampler.{k}": v for k, v in self.timesteps.named_buffers()}}
+
+    def load_training_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `training_state` gave."""
+        self.histogram.load_state(state)
+        for name, buffer in self.timesteps.named_buffers():
+            buffer.copy_(state[f"sampler.{name}"])
+
+    # ---- sampling ---------------------------------------------------------------------------------------------
+
+    def noise(self, rngs: Sequence[torch.Generator], frames: int | None = None) -> Tensor:
+        """x_T of each sample [B, 25, 6, T]. DDPM's step noise is derived from it, so that it stands for all.
+
+        Raises:
+            MdtoolError: a length that the network was not trained for.
+        """
+        frames = self.frames if frames is None else frames
+        if frames != self.frames:
+            raise MdtoolError(f"this run was trained on {self.frames} frames and cannot make {frames}: use --frames {self.frames}")
+        return torch.stack([torch.randn(ROWS, CHANNELS, frames, generator=rng) for rng in rngs])
+
+    def decode(self, noise: Tensor, action: Tensor | None, **options: object) -> Tensor:
+        """Features [B, 25, 6, T] of x_T.
+
+        Options:
+            steps: sampling steps, spread over all timesteps with both ends; the preset's number by default. A
+                string goes to `space_timesteps` as it is ("ddim10").
+            sampler: ddpm or ddim.
+            guidance: classifier-free scale, 1 is off.
+            checkpointing: recompute each step in the backward pass.
+
+        Raises:
+            MdtoolError: an unknown option value, or guidance without training for it.
+        """
+        denoiser = self._denoiser(action, options.get("guidance"))
+        process = self._process(options.get("steps"))
+        sampler = options.get("sampler") or self.config.sampler
+        checkpointing = bool(options.get("checkpointing", False))
+        if sampler == "ddim":
+            decoded = ddim(denoiser, process, noise, checkpointing=checkpointing)
+        elif sampler == "ddpm":
+            decoded = ddpm(denoiser, process, noise, step_noise(noise), checkpointing=checkpointing)
+        else:
+            raise MdtoolError(f"no sampler {sampler!r}: choose ddpm or ddim")
+        return self._unscaled(decoded)
+
+    def invert(self, features: Tensor, action: Tensor | None, **options: object) -> Tensor:
+        """x_T whose DDIM sample is `features`; options as for `decode`."""
+        return ddim_inversion(
+            self._denoiser(action, options.get("guidance")), self._process(options.get("steps")), self._scaled(features)
+        )
+
+    def to_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(rot6d, root) of unscaled features."""
+        return self.layout.decode(features)
+
+    def from_motion(self, rot6d: Tensor, root: Tensor) -> Tensor:
+        """Scaled features, as the diffusion sees them, of windows."""
+        return self._scaled(self.layout.encode(rot6d, root))
+
+    def describe(self) -> Description:
+        """Calls, length, rate and conditions."""
+        return Description(
+            method="mdm",
+            parameters=sum(parameter.numel() for parameter in self.parameters()),
+            network_calls=self.config.sample_steps or self.config.diffusion_steps,
+            frames=(self.frames, self.frames),
+            fps=self.fps,
+            conditions="action" if self.config.conditional else "none",
+        )
+
+    def _denoiser(self, action: Tensor | None, guidance: object) -> Callable[[Tensor, Tensor], Tensor]:
+        scale = 1.0 if guidance is None else guidance
+        if not isinstance(scale, (int, float, Tensor)):
+            raise MdtoolError(f"guidance must be a number, not {guidance!r}")
+        guided = isinstance(scale, Tensor) or scale != 1
+        if guided and not (self.config.conditional and self.config.cond_mask_prob > 0):
+            raise MdtoolError("guidance needs a run trained with cond_mask_prob above 0: use --guidance 1")
+
+        def denoise(x: Tensor, timestep: Tensor, condition: Tensor | None = None) -> Tensor:
+            return self._x0(self.network(x, timestep, condition).float(), x, timestep)
+
+        if action is None or not self.config.conditional:
+            return denoise
+        return classifier_free(denoise, action, scale)
+
+    def _process(self, steps: object) -> GaussianDiffusion:
+        steps = steps or self.config.sample_steps
+        if steps is None or steps == self.config.diffusion_steps:
+            return self.process
+        if isinstance(steps, int) and steps > self.config.diffusion_steps:
+            raise MdtoolError(f"this run has {self.config.diffusion_steps} diffusion steps: --steps {steps} is too many")
+        return self.process.respaced(steps if isinstance(steps, str) else [int(str(steps))])
+
+    def _x0(self, output: Tensor, x_t: Tensor, timestep: Tensor) -> Tensor:
+        """x̂_0 of the network's output; `timestep` is of the original process."""
+        if self.config.prediction != "spectral":
+            return self.process.x0_from(self.config.prediction, output, x_t, timestep)
+        signal = self.process.table("sqrt_alphas_cumprod", timestep, x_t).flatten(1, 2)
+        noise = self.process.table("sqrt_one_minus_alphas_cumprod", timestep, x_t).flatten(1, 2)
+        return self.spectrum.estimate(output.flatten(1, 2), x_t.flatten(1, 2), signal, noise).view_as(x_t)
+
+    def _scaled(self, features: Tensor) -> Tensor:
+        return (features - self.mean) / self.scale if self.config.standardise else features
+
+    def _unscaled(self, features: Tensor) -> Tensor:
+        return features * self.scale + self.mean if self.config.standardise else features
+
+
+def step_noise(latent: Tensor) -> Callable[[int], Tensor]:
+    """Noise of DDPM's steps, drawn per sample from a CPU generator keyed by the bytes of its latent [B, …]."""
+    digests = [hashlib.sha256(row.detach().cpu().numpy().tobytes()).digest() for row in latent]
+    rngs = [torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1) for digest in digests]
+
+    def draw(step: int) -> Tensor:
+        return torch.stack([torch.randn(latent.shape[1:], generator=rng) for rng in rngs]).to(latent)
+
+    return draw

@@ -1,0 +1,44 @@
+"""The methods there are, by the name that `--method` takes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from mdtool.errors import MdtoolError
+from mdtool.methods.contract import Method, Trainable
+
+_MODULES = {
+    "mdm": "mdtool.methods.mdm:MDM",
+    "recogniser": "mdtool.methods.recogniser:Recogniser",
+}
+
+
+def method_names() -> list[str]:
+    """All names that `--method` takes."""
+    return sorted(_MODULES)
+
+
+def build(name: str, settings: dict[str, Any], actions: list[str], fps: float) -> Trainable:
+    """Make a method with fresh weights from its settings.
+
+    Raises:
+        MdtoolError: no such method, or settings that it does not take.
+    """
+    if name not in _MODULES:
+        raise MdtoolError(f"no method {name!r}: choose from {', '.join(method_names())}")
+    module, _, symbol = _MODULES[name].partition(":")
+    made: Trainable = getattr(import_module(module), symbol)(settings, actions, fps)
+    return made
+
+
+def build_generator(name: str, settings: dict[str, Any], actions: list[str], fps: float) -> Method:
+    """`build`, for methods that make motion.
+
+    Raises:
+        MdtoolError: the method exists but makes no motion.
+    """
+    made = build(name, settings, actions, fps)
+    if not isinstance(made, Method):
+        raise MdtoolError(f"a run of method {name!r} makes no motion: give the run of a generator")
+    return made

@@ -1,0 +1,30 @@
+"""The device that computes, and how it does so."""
+
+from __future__ import annotations
+
+import torch
+
+from mdtool.errors import MdtoolError
+
+
+def prepare(name: str, threads: int | None) -> torch.device:
+    """Choose the device of this process and set its number of threads.
+
+    Args:
+        name: auto (cuda when there is one), cpu, cuda, or cuda:1.
+
+    Raises:
+        MdtoolError: no such device.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise MdtoolError(f"--device {name}: not available on this machine; use cpu") from error
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+    return device

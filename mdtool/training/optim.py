@@ -1,0 +1,31 @@
+"""Optimiser and learning-rate schedule."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from mdtool.config import TrainConfig
+
+
+def make_optimiser(parameters: list[torch.nn.Parameter], config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW (Loshchilov & Hutter 2019) over all parameters, fused where the device has it."""
+    return torch.optim.AdamW(
+        parameters,
+        lr=config.lr,
+        betas=(config.adam_beta1, config.adam_beta2),
+        eps=1e-8,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """Learning rate of step `step` (0-based): linear warm-up from 0, then half a cosine down to `lr_final`."""
+    if step < config.warmup_steps:
+        return config.lr * step / config.warmup_steps
+    if config.lr_final is None:
+        return config.lr
+    done = (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
+    return config.lr_final + 0.5 * (config.lr - config.lr_final) * (1 + math.cos(math.pi * min(done, 1.0)))
