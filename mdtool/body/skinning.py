@@ -1,0 +1,98 @@
+"""Skin on bones: linear blend skinning with SMPL's shape and pose blend shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdtool.motion.kinematics import forward_kinematics
+from mdtool.motion.motion import Motion
+from mdtool.motion.rotations import rot6d_to_matrix
+from mdtool.motion.skeleton import PARENTS
+
+
+@dataclass(frozen=True)
+class Body:
+    """A mesh bound to the 24 joints; V vertices, S shape coefficients. Lengths in metres."""
+
+    vertices: Tensor
+    """[V, 3] rest pose, the body facing +z."""
+    faces: np.ndarray
+    """[faces, 3] int32, counter-clockwise seen from outside."""
+    weights: Tensor
+    """[V, J] share of every joint in every vertex; rows sum to 1."""
+    joints: Tensor
+    """[J, 3] joint positions of the rest pose."""
+    parents: tuple[int, ...] = PARENTS
+    shape_directions: Tensor | None = None
+    """[V, 3, S] displacement per unit of each shape coefficient; None for a body of one shape."""
+    pose_directions: Tensor | None = None
+    """[V, 3, 9 (J - 1)] displacement per entry of R - I of every joint but the root."""
+    joint_regressor: Tensor | None = None
+    """[J, V] joints of a shaped body from its vertices; needed with shape_directions."""
+    accent: np.ndarray | None = None
+    """[V] float32 signed distance to the edge of the markings (negative inside), in metres; for pictures only."""
+    openness: np.ndarray | None = None
+    """[V] float32 ambient light that reaches the vertex in the rest pose, 0..1; for pictures only."""
+
+    def shaped(self, betas: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Rest vertices [..., V, 3] and joints [..., J, 3] of a body shape [..., S] (SMPL eq. 8 and 10)."""
+        if betas is None or self.shape_directions is None or self.joint_regressor is None:
+            return self.vertices, self.joints
+        coefficients = betas[..., : self.shape_directions.shape[-1]]
+        vertices = self.vertices + torch.einsum(
+            "...s,vcs->...vc", coefficients, self.shape_directions[..., : coefficients.shape[-1]]
+        )
+        return vertices, self.joint_regressor @ vertices
+
+    def posed(self, matrices: Tensor, root: Tensor, betas: Tensor | None = None) -> Tensor:
+        """Vertices of poses (SMPL, Loper et al. 2015, eq. 2-6 and 9).
+
+        Args:
+            matrices: local rotations [..., J, 3, 3].
+            root: position of joint 0 in the world [..., 3].
+            betas: body shape [S], or [..., S] for one per pose; the rest shape when not given.
+
+        Returns:
+            [..., V, 3], metres.
+        """
+        vertices, joints = self.shaped(betas)
+        if self.pose_directions is not None:
+            bend = matrices[..., 1:, :, :] - torch.eye(3, dtype=matrices.dtype, device=matrices.device)
+            vertices = vertices + torch.einsum("...p,vcp->...vc", bend.flatten(-3), self.pose_directions)
+        parents = [max(parent, 0) for parent in self.parents]
+        offsets = joints - joints[..., parents, :]
+        rotations, positions = forward_kinematics(matrices, root, offsets, self.parents)
+        return blend_skin(vertices, self.weights, rotations, positions, joints)
+
+
+def blend_skin(vertices: Tensor, weights: Tensor, rotations: Tensor, positions: Tensor, joints: Tensor) -> Tensor:
+    """Linear blend skinning: v' = Σ_j w_j (G_j (v - rest_j) + p_j).
+
+    Args:
+        vertices: rest vertices [..., V, 3].
+        weights: [V, J].
+        rotations: world rotations [..., J, 3, 3].
+        positions: world joint positions [..., J, 3].
+        joints: rest joint positions [..., J, 3].
+
+    Returns:
+        [..., V, 3].
+    """
+    shift = positions - (rotations @ joints.unsqueeze(-1)).squeeze(-1)
+    transforms = torch.cat([rotations, shift.unsqueeze(-1)], dim=-1).flatten(-2)
+    blended = (weights @ transforms).unflatten(-1, (3, 4))
+    return (blended[..., :3] @ vertices.unsqueeze(-1)).squeeze(-1) + blended[..., 3]
+
+
+def posed_vertices(body: Body, motion: Motion) -> np.ndarray:
+    """The skin of every frame of a motion; [T, V, 3] float32, metres."""
+    dtype = body.vertices.dtype
+    with torch.no_grad():
+        betas = None if motion.betas is None else torch.from_numpy(np.asarray(motion.betas)).to(dtype)
+        matrices = rot6d_to_matrix(torch.from_numpy(np.asarray(motion.rot6d)).to(dtype))
+        root = torch.from_numpy(np.asarray(motion.root)).to(dtype)
+        return body.posed(matrices, root, betas).to(torch.float32).numpy()
