@@ -27,8 +27,9 @@ class Diffused(NamedTuple):
 class GaussianDiffusion(nn.Module):
     """q(x_t | x_0) = N(√ᾱ_t x_0, (1 - ᾱ_t) I) for t = 0 … N - 1 (Ho et al. 2020).
 
-    Tables are computed in float64 and held as float32 buffers that move with the module. `timestep` arguments are
-    indices of this process; `timestep_map` tells the index of the original process that a network was trained on.
+    Tables are float64 buffers that move with the module; looked-up values take the precision of the sample, so
+    that nothing is read back from the device. `timestep` arguments are indices of this process; `timestep_map`
+    tells the index of the original process that a network was trained on.
     """
 
     timestep_map: Tensor
@@ -39,12 +40,16 @@ class GaussianDiffusion(nn.Module):
         self.steps = len(self.betas)
         self.tables = _tables(self.betas)
         for name, values in self.tables.items():
-            self.register_buffer(name, torch.from_numpy(values).float(), persistent=False)
+            self.register_buffer(name, torch.from_numpy(values), persistent=False)
         mapping = range(self.steps) if timestep_map is None else timestep_map
         self.register_buffer("timestep_map", torch.tensor(list(mapping), dtype=torch.int64), persistent=False)
 
     def respaced(self, spec: str | Sequence[int]) -> GaussianDiffusion:
-        """The process that visits only some timesteps, with β = 1 - ᾱ_i / ᾱ_previous (improved-diffusion)."""
+        """The process that visits only some timesteps, with β = 1 - ᾱ_i / ᾱ_previous (Nichol & Dhariwal 2021, sec. 4).
+
+        Raises:
+            MdtoolError: the steps cannot be chosen so; see `space_timesteps`.
+        """
         kept = space_timesteps(self.steps, spec)
         alphas_cumprod = self.tables["alphas_cumprod"][kept]
         previous = np.concatenate([[1.0], alphas_cumprod[:-1]])
@@ -69,6 +74,10 @@ class GaussianDiffusion(nn.Module):
             + self.table("posterior_mean_coef2", timestep, x_t) * x_t
         )
 
+    def posterior_log_variance(self, timestep: Tensor, like: Tensor, large: bool = False) -> Tensor:
+        """log σ² of the reverse step: the posterior's (Ho et al. 2020, eq. 7), or `large` β; [B, 1, …]."""
+        return self.table("fixed_large_log_variance" if large else "posterior_log_variance_clipped", timestep, like)
+
     def eps_from_x0(self, x0: Tensor, x_t: Tensor, timestep: Tensor) -> Tensor:
         """The noise that leads from x_0 to x_t."""
         return (self.table("sqrt_recip_alphas_cumprod", timestep, x_t) * x_t - x0) / self.table(
@@ -76,7 +85,10 @@ class GaussianDiffusion(nn.Module):
         )
 
     def x0_from(self, prediction: Prediction, output: Tensor, x_t: Tensor, timestep: Tensor) -> Tensor:
-        """x̂_0 of a network's output, whatever it predicts: x0, eps, or v = √ᾱ ε - √(1 - ᾱ) x_0."""
+        """x̂_0 of a network's output, whatever it predicts: x0, eps, or v = √ᾱ ε - √(1 - ᾱ) x_0.
+
+        v is the velocity of Salimans & Ho 2022, appendix D.
+        """
         if prediction == "x0":
             return output
         if prediction == "eps":
@@ -89,9 +101,19 @@ class GaussianDiffusion(nn.Module):
             - self.table("sqrt_one_minus_alphas_cumprod", timestep, x_t) * output
         )
 
+    def output_for(self, prediction: Prediction, x0: Tensor, x_t: Tensor, timestep: Tensor) -> Tensor:
+        """What a network that predicts x0, eps or v should put out; the inverse of `x0_from`."""
+        if prediction == "x0":
+            return x0
+        if prediction == "eps":
+            return self.eps_from_x0(x0, x_t, timestep)
+        return (self.table("sqrt_alphas_cumprod", timestep, x_t) * x_t - x0) / self.table(
+            "sqrt_one_minus_alphas_cumprod", timestep, x_t
+        )
+
 
 def _tables(betas: np.ndarray) -> dict[str, np.ndarray]:
-    """Every table of the process, float64 [N]; names as in improved-diffusion."""
+    """Every table of the process, float64 [N]; names as in Nichol & Dhariwal's code."""
     alphas = 1 - betas
     cumprod = np.cumprod(alphas)
     previous = np.concatenate([[1.0], cumprod[:-1]])

@@ -44,14 +44,13 @@ def ddpm(
         large_variance: β instead of the posterior variance.
         checkpointing: recompute each step in the backward pass instead of storing it.
     """
-    table = "fixed_large_log_variance" if large_variance else "posterior_log_variance_clipped"
 
     def move(x: Tensor, timestep: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
         x0 = _estimate(denoiser, process, x, timestep, keep, reference)
         mean = process.posterior_mean(x0, x, timestep)
         if noise is None:
             return mean, x0
-        return mean + (0.5 * process.table(table, timestep, x)).exp() * noise, x0
+        return mean + (0.5 * process.posterior_log_variance(timestep, x, large_variance)).exp() * noise, x0
 
     first = process.steps - 1 if start is None else start
     for place, index in enumerate(range(first, -1, -1)):
@@ -105,14 +104,21 @@ def ddim(
 
 
 def ddim_inversion(
-    denoiser: Denoiser, process: GaussianDiffusion, x0: Tensor, *, callback: Callback | None = None
+    denoiser: Denoiser,
+    process: GaussianDiffusion,
+    x0: Tensor,
+    *,
+    steps: int | None = None,
+    callback: Callback | None = None,
 ) -> Tensor:
     """The noise that DDIM (eta 0) turns into x_0: the same ODE, upwards (Song et al. 2021, section 4.3).
 
-    The last step lands on pure ε̂, because ᾱ beyond the last timestep is 0.
+    Args:
+        steps: how many steps to take; all N by default, of which the last lands on pure ε̂, because ᾱ beyond the
+            last timestep is 0. The reference of DNO takes N - 1.
     """
     x = x0
-    for index in range(process.steps):
+    for index in range(process.steps if steps is None else steps):
         timestep = _full(x, index)
         estimate = _estimate(denoiser, process, x, timestep, None, None)
         eps = process.eps_from_x0(estimate, x, timestep)

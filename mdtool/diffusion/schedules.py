@@ -27,7 +27,9 @@ def linear_betas(steps: int, scale: float = 1.0) -> np.ndarray:
     """
     stretch = 1000 * scale / steps
     if 0.02 * stretch >= 1:
-        raise MdtoolError(f"the linear schedule needs more than {int(20 * scale)} diffusion steps, not {steps}; use cosine")
+        raise MdtoolError(
+            f"the linear schedule needs more than {int(20 * scale)} diffusion steps, not {steps}; use cosine"
+        )
     return np.linspace(1e-4 * stretch, 0.02 * stretch, steps, dtype=np.float64)
 
 
@@ -56,9 +58,13 @@ def space_timesteps(steps: int, spec: str | Sequence[int]) -> list[int]:
         MdtoolError: the request cannot be met.
     """
     if isinstance(spec, str):
+        try:
+            counts = [int(part) for part in spec.removeprefix("ddim").split(",")]
+        except ValueError as error:
+            raise MdtoolError(f"{spec!r} names no diffusion steps: write 50, ddim50, or 10,10,30") from error
         if spec.startswith("ddim"):
-            return _strided(steps, int(spec.removeprefix("ddim")))
-        spec = [int(part) for part in spec.split(",")]
+            return _strided(steps, counts[0])
+        spec = counts
     size, longer = divmod(steps, len(spec))
     kept: list[int] = []
     begin = 0

@@ -44,15 +44,20 @@ class LossAwareTimesteps(nn.Module):
         """p_t, summing to 1; [N] float64."""
         uniform = torch.full((self.steps,), 1 / self.steps, dtype=torch.float64, device=self.history.device)
         weights = self.history.square().mean(1).sqrt()
-        share = self.UNIFORM_SHARE
-        aware = weights / weights.sum().clamp_min(1e-300) * (1 - share) + share / self.steps
+        total, share = weights.sum(), self.UNIFORM_SHARE
+        weights = torch.where(total > 0, weights / total.clamp_min(1e-300), uniform)
+        aware = weights * (1 - share) + share / self.steps
         return torch.where((self.counts == self.HISTORY).all(), aware, uniform)
 
     def draw(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """(timesteps [B], importance weights 1 / (N p_t) [B])."""
+        return self.pick(torch.rand(count, generator=rng, dtype=torch.float64, device=self.history.device))
+
+    def pick(self, quantile: Tensor) -> tuple[Tensor, Tensor]:
+        """Timesteps at quantiles [B] in [0, 1) of p, and their importance weights [B]; as numpy's `choice` does."""
         p = self.probabilities()
-        uniform = torch.rand(count, generator=rng, dtype=torch.float64, device=p.device)
-        timestep = torch.searchsorted(p.cumsum(0), uniform).clamp_max(self.steps - 1)
+        cumulative = p.cumsum(0)
+        timestep = torch.searchsorted(cumulative / cumulative[-1], quantile, right=True).clamp_max(self.steps - 1)
         return timestep, (1 / (self.steps * p[timestep])).float()
 
     @torch.no_grad()
