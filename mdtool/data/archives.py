@@ -25,6 +25,8 @@ class Container:
     names: tuple[str, ...]
     """Names as the archive has them, or relative to the folder, with forward slashes."""
     _walk: Callable[[], Iterator[tuple[str, Callable[[], bytes]]]]
+    problem: str = ""
+    """Why an archive cannot be opened at all; empty when it can."""
 
     def read(self) -> Iterator[tuple[str, bytes | MdtoolError]]:
         """(name, content) of every file in order; the error instead of the content where one cannot be read."""
@@ -39,7 +41,7 @@ def open_containers(source: str | Path, suffix: str) -> list[Container]:
     """Find the files ending in `suffix` in a folder (recursive, archives in it included), archive or single file.
 
     Raises:
-        MdtoolError: nothing there, nothing of that kind in it, or a damaged archive.
+        MdtoolError: nothing there, or nothing of that kind in it. A damaged archive is a container with a problem.
     """
     path = Path(source)
     if path.is_dir():
@@ -57,7 +59,7 @@ def open_containers(source: str | Path, suffix: str) -> list[Container]:
         containers = [Container(path, (path.name,), lambda: iter([(path.name, path.read_bytes)]))]
     else:
         raise MdtoolError(f"{path} is no {suffix} file, folder or archive ({', '.join(ARCHIVES)})")
-    containers = [container for container in containers if container.names]
+    containers = [container for container in containers if container.names or container.problem]
     if not containers:
         raise MdtoolError(f"{path} has no {suffix} file in it")
     return containers
@@ -88,7 +90,8 @@ def _open_archive(path: Path, suffix: str) -> Container:
             names = tuple(member.name for member in tar if member.isfile() and wanted(member.name))
         return Container(path, names, walk_tar)
     except _DAMAGE as error:
-        raise MdtoolError(f"{path} is damaged or not the archive its name says: {error}; get it again") from error
+        problem = f"the archive is damaged or not what its name says ({error}): get it again"
+        return Container(path, (), lambda: iter(()), problem)
 
 
 def _is_archive(path: Path) -> bool:

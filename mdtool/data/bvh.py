@@ -22,6 +22,7 @@ from mdtool.motion.rotations import euler_to_matrix
 _MOTION = re.compile(r"^[ \t]*MOTION[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _FRAMES = re.compile(r"^\s*Frames\s*:\s*(\S+)\s*$", re.IGNORECASE)
 _FRAME_TIME = re.compile(r"^\s*Frame\s+Time\s*:\s*(\S+)\s*$", re.IGNORECASE)
+_SHORTEST_FRAME_S, _LONGEST_FRAME_S = 1e-5, 60.0
 _WHOLE_FPS_TOLERANCE = 1e-5  # 0.0333333 s is 30 fps written with seven digits; 0.008342 s is not 120 fps
 
 
@@ -131,8 +132,10 @@ def _parse_motion_header(lines: list[str], first_line: int, source: str) -> tupl
         frame_time_s = float(time_word)
     except ValueError:
         frame_time_s = 0.0
-    if not 0 < frame_time_s < float("inf"):
-        raise MdtoolError(f"{source}, line {first_line + time_at}: {time_word} is not a frame time above 0 seconds")
+    if not _SHORTEST_FRAME_S <= frame_time_s <= _LONGEST_FRAME_S:
+        raise MdtoolError(
+            f"{source}, line {first_line + time_at}: {time_word} is no frame time in seconds, such as 0.0333333"
+        )
     return frames, frame_time_s, time_at + 1
 
 

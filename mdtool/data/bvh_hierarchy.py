@@ -89,14 +89,16 @@ class _Words:
         self._place += 1
         return self._words[self._place - 1][0]
 
-    def take_name(self) -> str:
-        """Everything up to the opening brace, which is taken too."""
+    def take_name(self) -> tuple[str, int]:
+        """Everything up to the opening brace, which is taken too, and the line of it."""
         words: list[str] = []
+        line = self.line
         while (word := self.take()) != "{":
+            line = self.line
             if word == "}" or len(words) == 8:
                 raise self.error("a joint's name must be followed by {")
             words.append(word)
-        return " ".join(words)
+        return " ".join(words), line
 
     def take_offset(self) -> Offset:
         values = []
@@ -113,7 +115,7 @@ class _Words:
 
     def take_channels(self) -> tuple[str, ...]:
         word = self.take()
-        if not word.isdigit():
+        if not word.isdecimal():
             raise self.error(f"CHANNELS needs a count first, not {word!r}")
         channels = []
         for _ in range(int(word)):
@@ -127,8 +129,8 @@ class _Words:
             raise self.error(f"CHANNELS lists a position twice or more than three rotations: {' '.join(channels)}")
         return tuple(channels)
 
-    def error(self, problem: str) -> MdtoolError:
-        return MdtoolError(f"{self._source}, line {self.line}: {problem}")
+    def error(self, problem: str, line: int | None = None) -> MdtoolError:
+        return MdtoolError(f"{self._source}, line {line or self.line}: {problem}")
 
 
 def parse_hierarchy(text: str, source: str) -> tuple[BvhJoint, ...]:
@@ -156,12 +158,12 @@ def parse_hierarchy(text: str, source: str) -> tuple[BvhJoint, ...]:
                 raise words.error("a second ROOT; mdtool reads files of one person: split the file")
             if keyword != "ROOT" and (not stack or stack[-1].is_end_site):
                 raise words.error(f"{word} outside a joint")
-            name = words.take_name()
+            name, line = words.take_name()
             if keyword == "END":
                 stack.append(_Open("End Site", stack[-1].index, is_end_site=True))
                 continue
             if not name or name in names:
-                raise words.error(f"a joint's name is used twice: {name}" if name else "a joint without a name")
+                raise words.error(f"a joint's name is used twice: {name}" if name else "a joint without a name", line)
             names.add(name)
             parents.append(stack[-1].index if stack else -1)
             stack.append(_Open(name, len(joints)))

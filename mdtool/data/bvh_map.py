@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -130,7 +130,7 @@ class SkeletonMap(_Table):
                 raise ValueError(f"align has {name}, whose bone has an end that neither [joints] nor [points] places")
         return self
 
-    @cached_property
+    @property
     def source_joints(self) -> frozenset[str]:
         """Every source joint that the map names."""
         names: set[str] = set()

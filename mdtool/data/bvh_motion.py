@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -67,26 +68,31 @@ def bvh_to_motion(recording: BvhRecording, skeleton_map: SkeletonMap, skip_first
     skip = skeleton_map.skip_first if skip_first is None else skip_first
     if skip >= len(recording):
         raise MdtoolError(f"{recording.source}: {len(recording)} frames, and the first {skip} are to be dropped")
-    world = source_world(recording, skeleton_map, skip)
-    aligned = _aligned_rotations(world, recording, skeleton_map)
-    local = aligned.copy()
-    for joint in range(1, JOINTS):
-        local[:, joint] = np.swapaxes(aligned[:, PARENTS[joint]], -1, -2) @ aligned[:, joint]
-    root = _root_path(world, aligned[:, 0], recording, skeleton_map)
-    rot6d = matrix_to_rot6d(torch.from_numpy(local)).numpy()
-    return Motion(rot6d.astype(np.float32), root.astype(np.float32), recording.fps, name=recording.source)
+    # Absurd numbers in a file overflow here; the check below tells of them in one sentence.
+    with np.errstate(over="ignore", invalid="ignore"):
+        world = source_world(recording, skeleton_map, skip)
+        aligned = _aligned_rotations(world, recording, skeleton_map)
+        local = aligned.copy()
+        for joint in range(1, JOINTS):
+            local[:, joint] = np.swapaxes(aligned[:, PARENTS[joint]], -1, -2) @ aligned[:, joint]
+        root = _root_path(world, aligned[:, 0], recording, skeleton_map).astype(np.float32)
+        rot6d = matrix_to_rot6d(torch.from_numpy(local)).numpy().astype(np.float32)
+    if not (np.isfinite(root).all() and np.isfinite(rot6d).all()):
+        raise MdtoolError(f"{recording.source}: its numbers are too large to be lengths and angles")
+    return Motion(rot6d, root, recording.fps, name=recording.source)
 
 
-def scale_of(recording: BvhRecording, skeleton_map: SkeletonMap) -> float:
+def scale_of(world: SourceWorld, recording: BvhRecording, skeleton_map: SkeletonMap) -> float:
     """Metres per unit of the file that give the recording the neutral skeleton's leg length.
 
     Raises:
         MdtoolError: thigh and shin have no length.
     """
-    lengths = [np.linalg.norm(_rest_vector(recording, skeleton_map, joint)) for joint in ("left_hip", "left_knee")]
-    if sum(lengths) < 1e-9:
+    chain = [point_positions(world, recording, skeleton_map, name) for name in ("left_hip", "left_knee", "left_ankle")]
+    leg = sum(float(np.linalg.norm(low - high, axis=-1).mean()) for high, low in pairwise(chain))
+    if not leg > 1e-9:
         raise MdtoolError(f"{recording.source}: thigh and shin have no length, so its size is unknown")
-    return _NEUTRAL_LEG / float(sum(lengths))
+    return _NEUTRAL_LEG / leg
 
 
 def has_still_pelvis(recording: BvhRecording, skeleton_map: SkeletonMap) -> bool:
@@ -132,7 +138,7 @@ def _root_path(
     world: SourceWorld, pelvis: np.ndarray, recording: BvhRecording, skeleton_map: SkeletonMap
 ) -> np.ndarray:
     """Pelvis positions [T, 3] in metres: hips coincide with the source's and flat soles meet y = 0."""
-    scale = scale_of(recording, skeleton_map)
+    scale = scale_of(world, recording, skeleton_map)
     hips = [point_positions(world, recording, skeleton_map, name) for name in ("left_hip", "right_hip")]
     root = scale * (hips[0] + hips[1]) / 2 - pelvis @ ((OFFSETS[1] + OFFSETS[2]) / 2)
     height = skeleton_map.ankle_height

@@ -42,7 +42,7 @@ class BvhBatch:
         """Look into the sources and read the label files.
 
         Raises:
-            MdtoolError: a source is missing, damaged or has no BVH file, or a label file is wrong.
+            MdtoolError: a source is missing or has no BVH file, or a label file is wrong.
         """
         containers = [container for source in sources for container in open_containers(source, ".bvh")]
         return cls(containers, LabelTable([Path(path) for path in labels]) if labels else None, maps, keep_defects)
@@ -57,7 +57,7 @@ class BvhBatch:
             MdtoolError: not one file can be parsed; the reason is that of the first.
         """
         first: BvhRecording | None = None
-        problem: MdtoolError | None = None
+        problem = next((MdtoolError(f"{box.path}: {box.problem}") for box in self.containers if box.problem), None)
         for recording in (recording for container in self.containers for _, recording in _parsed(container)):
             if isinstance(recording, MdtoolError):
                 problem = problem or recording
@@ -73,6 +73,9 @@ class BvhBatch:
 
     def __iter__(self) -> Iterator[Reading]:
         for container in self.containers:
+            if container.problem:
+                yield Skipped(container.path.name, container.problem)
+                continue
             table, note = self._labels_of(container)
             yield note
             for name, recording in _parsed(container):

@@ -18,7 +18,7 @@ _LIMB_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("hip", ("upleg", "upperleg", "thigh", "hip")),
     ("knee", ("lowerleg", "shin", "calf", "knee", "leg")),
     ("ankle", ("ankle", "foot")),
-    ("foot", ("toebase", "toes", "toe", "ball")),
+    ("foot", ("toebase", "toes", "toe", "ball", "foot")),
     ("collar", ("collar", "clavicle")),
     ("shoulder", ("upperarm", "uparm", "shldr", "arm", "shoulder")),
     ("collar", ("shoulder",)),
@@ -26,7 +26,9 @@ _LIMB_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("wrist", ("wrist", "hand")),
 )
 _SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
-_ALIGNED = tuple(f"{side}_{joint}" for joint in ("hip", "knee", "shoulder", "elbow") for side in ("left", "right"))
+_ALIGNED = tuple(
+    f"{side}_{joint}" for joint in ("hip", "knee", "shoulder", "elbow", "wrist") for side in ("left", "right")
+)
 # How far a bone may be from the T pose for the smallest rotation to be the right one: arms may hang, but legs that
 # stick out sideways mean bones along a fixed local axis, whose twist only the user knows.
 _LEG_LIMIT_DEG, _ARM_LIMIT_DEG = 60.0, 100.0
@@ -35,6 +37,7 @@ _LEG_LIMIT_DEG, _ARM_LIMIT_DEG = 60.0, 100.0
 def map_template(recording: BvhRecording) -> str:
     """The text of a map for a recording's skeleton: complete where names allow a guess, "" where they do not."""
     guesses = _guess_joints(recording)
+    hands = _guess_hands(recording, guesses)
     up, forward = _guess_axes(recording, guesses)
     turn = np.stack([np.cross(up, forward), up, forward])
     straight = _is_near_t_pose(recording, guesses, turn)
@@ -55,7 +58,7 @@ def map_template(recording: BvhRecording) -> str:
         "# Frames to drop at the start of every file, such as an added T pose.",
         "skip_first = 0",
         "",
-        *_describe_rest(straight, guesses),
+        *_describe_rest(straight, guesses, hands),
         "",
         '# SMPL joint = "source joint". Fill in each ""; other SMPL joints may be left out or added:',
         f"# {', '.join(JOINT_NAMES)}.",
@@ -63,6 +66,9 @@ def map_template(recording: BvhRecording) -> str:
         "[joints]",
         *(f"{name} = {json.dumps(guesses.get(name, ''))}" for name in shown),
     ]
+    if hands:
+        lines += ["", "# Joints that only mark a place, such as a knuckle: which way the hand points.", "[points]"]
+        lines += [f"{name} = {{ joint = {json.dumps(source)} }}" for name, source in hands.items()]
     if not straight:
         lines += ["", "[rest_axes]"]
         for name in shown:
@@ -81,9 +87,9 @@ def _describe_joints(recording: BvhRecording) -> list[str]:
     return [*lines, ""]
 
 
-def _describe_rest(straight: bool, guesses: dict[str, str]) -> list[str]:
+def _describe_rest(straight: bool, guesses: dict[str, str], hands: dict[str, str]) -> list[str]:
     if straight:
-        known = [joint for joint in _ALIGNED if joint in guesses and aligned_child(joint) in guesses]
+        known = [joint for joint in _ALIGNED if joint in guesses and aligned_child(joint) in {**guesses, **hands}]
         return [
             "# With all rotations at zero this skeleton is near a T pose, or has its arms down. The bones of these",
             "# joints are turned the rest of the way; take one out if its bone should keep its own direction.",
@@ -139,6 +145,23 @@ def _guess_spine(recording: BvhRecording, guesses: dict[str, str]) -> dict[str, 
     if len(chain) < 3:
         return dict(zip(("spine3", "spine2"), reversed(chain), strict=False))
     return {"spine1": chain[0], "spine2": chain[len(chain) // 2], "spine3": chain[-1]}
+
+
+def _guess_hands(recording: BvhRecording, guesses: dict[str, str]) -> dict[str, str]:
+    """left_hand and right_hand → a joint further out in the hand: the middle finger, else any but the thumb."""
+    hands: dict[str, str] = {}
+    for side in ("left", "right"):
+        wrist = guesses.get(f"{side}_wrist")
+        inside = {recording.joint_index[wrist]} if wrist is not None else set()
+        found = []
+        for index, joint in enumerate(recording.joints):
+            if joint.parent in inside:
+                inside.add(index)
+                if any(joint.offset) and "thumb" not in joint.name.lower():
+                    found.append(joint.name)
+        if found:
+            hands[f"{side}_hand"] = next((name for name in found if "mid" in name.lower()), found[0])
+    return hands
 
 
 def _guess_axes(recording: BvhRecording, guesses: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:

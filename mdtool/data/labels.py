@@ -40,8 +40,12 @@ class Label:
     """Why the clip should not be used; empty for a good one."""
 
 
+class NoLabelFile(MdtoolError):
+    """A table without a column for paths or one for actions."""
+
+
 class LabelTable:
-    """The rows of one or several label files, found by archive and member name."""
+    """The rows of one or several label files, found by the names of archives and members."""
 
     def __init__(self, paths: list[Path]) -> None:
         """Read the files.
@@ -52,19 +56,27 @@ class LabelTable:
         self.paths = paths
         self._by_archive: dict[tuple[str, str], Label] = {}
         self._by_path: dict[str, Label | None] = {}  # None where rows disagree
-        self._by_file: dict[str, Label | None] = {}
+        self._by_ending: dict[str, Label | None] = {}
         for path in paths:
             self._read(path)
 
     def find(self, archive: str, member: str) -> Label | None:
-        """The label of a member: by archive and path, by path alone, or by a file name that occurs once."""
+        """The label of a member: by archive and path, else by paths of which one is the end of the other.
+
+        Args:
+            archive: name of the archive or folder.
+            member: name inside of it.
+
+        Returns:
+            None where no row fits or several rows that disagree do.
+        """
         path = _key(member)
         if (archive, path) in self._by_archive:
             return self._by_archive[archive, path]
-        for candidate in (path, f"{archive}/{path}"):
-            if candidate in self._by_path:
-                return self._by_path[candidate]
-        return self._by_file.get(PurePosixPath(path).name)
+        for candidate in (f"{archive}/{path}", path):
+            if candidate in self._by_ending:
+                return self._by_ending[candidate]
+        return next((self._by_path[ending] for ending in _endings(path) if ending in self._by_path), None)
 
     def _read(self, path: Path) -> None:
         try:
@@ -72,7 +84,7 @@ class LabelTable:
                 reader = csv.DictReader(stream)
                 columns = _find_columns(reader.fieldnames or [])
                 if "path" not in columns or "action" not in columns:
-                    raise MdtoolError(
+                    raise NoLabelFile(
                         f"{path} is no label file: its first line needs at least the columns path and action, "
                         f"and has {', '.join(reader.fieldnames or ['nothing'])}"
                     )
@@ -88,19 +100,24 @@ class LabelTable:
         label = _parse_label(cells, place)
         path = _key(cells["path"])
         self._by_archive[cells.get("archive", ""), path] = label
-        for table, key in ((self._by_path, path), (self._by_file, PurePosixPath(path).name)):
-            table[key] = label if table.get(key, label) == label else None
+        for table, keys in ((self._by_path, [path]), (self._by_ending, _endings(path))):
+            for key in keys:
+                table[key] = label if table.get(key, label) == label else None
 
 
 def find_labels(container: Path, names: tuple[str, ...]) -> list[Path]:
-    """Label files in or beside a folder or archive that know some of its members."""
+    """Label files in or beside a folder or archive that know some of its members.
+
+    Raises:
+        MdtoolError: a label file there has a wrong cell.
+    """
     folders = [container, container.parent] if container.is_dir() else [container.parent]
     found = []
     for candidate in [entry for folder in folders for entry in sorted(folder.glob("*.csv"))]:
         try:
             table = LabelTable([candidate])
-        except MdtoolError:
-            continue  # some other table, not a label file
+        except NoLabelFile:
+            continue
         if any(table.find(container.name, name) for name in names):
             found.append(candidate)
     return found
@@ -119,7 +136,7 @@ def _parse_label(cells: dict[str, str], place: str) -> Label:
     if split not in ("", DEFECT, *_SPLITS):
         raise MdtoolError(f"{place}: split {split!r} is none of {', '.join(_SPLITS)}, {DEFECT}")
     skip = cells.get("skip_first", "")
-    if skip and not skip.isdigit():
+    if skip and not skip.isdecimal():
         raise MdtoolError(f"{place}: skip_first must be a number of frames, not {skip!r}")
     return Label(
         action=cells["action"],
@@ -138,6 +155,12 @@ def _find_columns(names: Sequence[str]) -> dict[str, str]:
         for meaning, words in _COLUMNS.items()
         if any(word in by_name for word in words)
     }
+
+
+def _endings(path: str) -> list[str]:
+    """ "a/b/c" → "a/b/c", "b/c", "c"."""
+    parts = path.split("/")
+    return ["/".join(parts[first:]) for first in range(len(parts))]
 
 
 def _key(path: str) -> str:

@@ -18,6 +18,7 @@ from mdtool.motion.rotations import (
 )
 
 _WHOLE = 1e-6
+_FASTEST_FPS = 1000
 
 
 def resample(motion: Motion, fps: float) -> Motion:
@@ -30,10 +31,10 @@ def resample(motion: Motion, fps: float) -> Motion:
         fps: frames per second of the result.
 
     Raises:
-        MdtoolError: `fps` is not above zero.
+        MdtoolError: `fps` is not above 0 or above 1000.
     """
-    if not 0 < fps < float("inf"):
-        raise MdtoolError(f"cannot resample to {fps} frames per second: give a number above zero")
+    if not 0 < fps <= _FASTEST_FPS:
+        raise MdtoolError(f"cannot resample to {fps} frames per second: give a number above 0, at most {_FASTEST_FPS}")
     ratio = motion.fps / fps
     if abs(ratio - 1) < _WHOLE:
         return motion
