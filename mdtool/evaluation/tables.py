@@ -11,13 +11,14 @@ from mdtool.evaluation.physical import Card
 from mdtool.evaluation.results import Results, Spread
 
 _SCORES = (
-    # metric, heading, decimals
-    ("accuracy", "accuracy", 3),
-    ("diversity", "diversity", 2),
-    ("multimodality", "multimodality", 2),
-    ("kid", "KID", 4),
-    ("precision", "precision", 3),
-    ("recall", "recall", 3),
+    # metric, heading, printed units in one, decimals
+    ("fid", "FID", 1, 2),
+    ("accuracy", "accuracy", 1, 3),
+    ("diversity", "diversity", 1, 2),
+    ("multimodality", "multimodality", 1, 2),
+    ("kid", "KID × 1000", 1000, 2),
+    ("precision", "precision", 1, 3),
+    ("recall", "recall", 1, 3),
 )
 ENERGY_BAND = (0.8, 1.25)
 """Motion energy of samples over that of recordings outside of which motion is called lame or wild."""
@@ -36,27 +37,28 @@ def result_tables(results: Results) -> Iterator[Table]:
 
 def score_table(results: Results) -> Table:
     """Scores as mean ± standard deviation over seeds; FID never without its floor, count and recogniser."""
+    who = {"gen": "tested", "real": "recordings"}
+    columns = [(key, split) for split in results.splits for key in who if results.score("fid", key, split)]
+    caption = (
+        "mean ± standard deviation over seeds; the FID of recordings, between two draws, is the floor at this count"
+    )
+    across = results.scores.get("fid_train_test")
+    if across is not None:
+        caption += f"; FID of train against test recordings: {_spread(across, 1, 2)}"
     table = Table(
         title=f"{results.count} motions × {len(results.seeds)} seeds, {results.frames} frames at {results.fps:g} fps, "
         f"recogniser {results.recogniser_sha256[:12]}",
-        caption="mean ± standard deviation over seeds; floor: FID between two draws of recordings at this count",
+        caption=caption,
         title_justify="left",
         caption_justify="left",
+        pad_edge=False,
     )
-    table.add_column("set")
-    for heading in ("FID", "floor", *(heading for _, heading, _ in _SCORES)):
-        table.add_column(heading, justify="right")
-    for split in results.splits:
-        floor = results.score("fid", "real", split)
-        for who, label in (("gen", "tested"), ("real", "recordings")):
-            if results.score("fid", who, split) is None:
-                continue
-            fid = results.score("fid", who, split) if who == "gen" else None
-            cells = [_spread(results.score(metric, who, split), decimals) for metric, _, decimals in _SCORES]
-            table.add_row(f"{label}, {split}", _spread(fid, 2), _spread(floor, 2), *cells)
-    across = results.scores.get("fid_train_test")
-    if across is not None:
-        table.add_row("train against test recordings", _spread(across, 2), *[""] * (1 + len(_SCORES)))
+    table.add_column("score")
+    for key, split in columns:
+        table.add_column(f"{who[key]}\n{split}" + (" (floor)" if key == "real" else ""), justify="right")
+    for metric, heading, units, decimals in _SCORES:
+        cells = [_spread(results.score(metric, key, split), units, decimals) for key, split in columns]
+        table.add_row(heading, *cells)
     return table
 
 
@@ -86,19 +88,19 @@ def action_table(results: Results) -> Table:
         caption_justify="left",
     )
     metrics = list(dict.fromkeys(row.metric for row in results.card.actions))
+    recognised = _recognised(results)
     table.add_column("action")
-    for heading in ("recognised", *metrics):
+    for heading in (*(("recognised",) if recognised else ()), *metrics):
         table.add_column(heading, justify="right")
     ratios = {(row.action, row.metric): row.ratio for row in results.card.actions}
-    recognised = _recognised(results)
     for action in dict.fromkeys(row.action for row in results.card.actions):
-        cells = []
+        cells = [_number(recognised.get(action), 3)] if recognised else []
         for metric in metrics:
             ratio = ratios[action, metric]
             low, high = JITTER_BAND if metric == "jitter" else ENERGY_BAND
             text = _number(ratio, 2)
             cells.append(text if low <= ratio <= high else f"[red]{text}[/red]")
-        table.add_row(action, _number(recognised.get(action), 3), *cells)
+        table.add_row(action, *cells)
     return table
 
 
@@ -114,11 +116,11 @@ def _recognised(results: Results) -> dict[str, float]:
     return shares
 
 
-def _spread(spread: Spread | None, decimals: int) -> str:
+def _spread(spread: Spread | None, units: float, decimals: int) -> str:
     if spread is None:
         return ""
-    mean = _number(spread.mean, decimals)
-    return mean if math.isnan(spread.std) else f"{mean} ± {spread.std:.{decimals}f}"
+    mean = _number(spread.mean * units, decimals)
+    return mean if math.isnan(spread.std) else f"{mean} ± {_number(spread.std * units, decimals)}"
 
 
 def _number(value: float | None, decimals: int) -> str:

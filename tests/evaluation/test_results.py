@@ -50,8 +50,8 @@ def results() -> Results:
     )
 
 
-def printed(results: Results) -> str:
-    console = Console(width=200, file=io.StringIO(), record=True)
+def printed(results: Results, width: int = 200) -> str:
+    console = Console(width=width, file=io.StringIO(), record=True)
     for table in result_tables(results):
         console.print(table)
     return console.export_text()
@@ -93,11 +93,25 @@ def test_a_single_seed_writes_null_not_nan(results: Results, tmp_path: Path) -> 
 
 def test_fid_is_never_printed_without_floor_count_and_recogniser(results: Results) -> None:
     text = printed(results)
-    line = next(line for line in text.splitlines() if "tested, train" in line)
-    assert "15.00 ± 0.71" in line
-    assert "1.30 ± 0.07" in line
+    line = next(line for line in text.splitlines() if "FID  " in line)
+    assert [cell.strip() for cell in line.split("│")[2:4]] == ["15.00 ± 0.71", "1.30 ± 0.07"]
+    assert "train (floor)" in text
     assert "1000 motions × 2 seeds" in text
     assert "recogniser 0123456789ab" in text
+
+
+def test_tables_fit_a_terminal(results: Results) -> None:
+    names = ("fid", "accuracy", "diversity", "multimodality", "kid", "precision", "recall")
+    scores = {
+        f"{name}_{who}_{split}": Spread((19.0, 21.0) if name in ("fid", "diversity", "multimodality") else (0.02, 0.03))
+        for name in names
+        for who in ("gen", "real")
+        for split in ("train", "test")
+    }
+    text = printed(replace(results, splits=["train", "test"], scores=scores), width=80)
+    assert "…" not in text
+    line = next(line for line in text.splitlines() if "multimodality" in line)
+    assert [cell.strip() for cell in line.split("│")[2:6]] == ["20.00 ± 1.41"] * 4
 
 
 def test_actions_are_judged_one_by_one(results: Results) -> None:

@@ -1,0 +1,142 @@
+"""How fast this machine trains and samples, beside what its matrix products reach: ratios within one run."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mdtool.config import TrainConfig
+from mdtool.methods.contract import Batch, Method, sample_generators, step_generator
+from mdtool.training.ema import EMA
+from mdtool.training.optim import make_optimiser
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype, repeats: int = 7) -> float:
+    """GFLOP/s of the network's commonest product, [B·T, D] × [D, 2D] at B·T = 3904, D = 512: the ceiling."""
+    left = torch.randn(3904, 512, device=device, dtype=dtype)
+    right = torch.randn(512, 1024, device=device, dtype=dtype)
+    return 2 * 3904 * 512 * 1024 / 1e9 / _median_s(lambda: left @ right, device, repeats, inner=10)
+
+
+def training_flops(method: Method, batch: int) -> float:
+    """GFLOP of one training step: 2 per weight and token forward, twice that backward, and attention's products."""
+    weights = sum(module.weight.numel() for module in method.modules() if isinstance(module, torch.nn.Linear))
+    weights += sum(parameter.numel() for name, parameter in method.named_parameters() if "in_proj_weight" in name)
+    tokens = method.frames + 1
+    layers = sum(1 for name, _ in method.named_parameters() if "in_proj_weight" in name)
+    width = next(p.shape[1] for name, p in method.named_parameters() if "in_proj_weight" in name)
+    attention = layers * 4 * tokens * tokens * width
+    return 3 * batch * (2 * weights * tokens + attention) / 1e9
+
+
+def bench(method: Method, batch: int, device: torch.device, precision: str, repeats: int = 3) -> dict[str, Any]:
+    """Training step, split into its parts, and one denoising step, in one precision.
+
+    Returns:
+        Seconds (medians), rates, and the share of the machine's own matrix-product rate.
+    """
+    method = method.to(device)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    windows = _standing_windows(batch, method.frames, len(method.actions), device)
+    parameters = [parameter for parameter in method.parameters() if parameter.requires_grad]
+    optimiser = make_optimiser(parameters, TrainConfig(steps=1))
+    ema = EMA(dict(method.named_parameters()), [0.9995])
+
+    def autocast() -> torch.autocast:
+        return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+    def losses() -> Tensor:
+        with autocast():
+            return method.losses(windows, step_generator(0, 0, device))["loss"].mean()
+
+    def step() -> None:
+        optimiser.zero_grad(set_to_none=True)
+        losses().backward()
+        optimiser.step()
+        ema.update()
+
+    latents = method.noise(sample_generators(0, 0, batch)).to(device)
+
+    def network_forward() -> Tensor:
+        with autocast():
+            output: Tensor = method.network(latents, torch.zeros_like(windows.action), windows.action)  # type: ignore[operator]
+        return output
+
+    def network() -> None:
+        network_forward().float().square().mean().backward()
+
+    def denoise() -> None:
+        with torch.no_grad():
+            network_forward()
+
+    def optimise() -> None:
+        optimiser.step()
+        ema.update()
+
+    method.train()
+    whole_s = _median_s(step, device, repeats)
+    network_s = _median_s(network, device, repeats)
+    optimiser_s = _median_s(optimise, device, repeats)
+    method.eval()
+    call_s = _median_s(denoise, device, repeats)
+    calls = method.describe().network_calls
+    rate, work = matrix_rate(device, dtype), training_flops(method, batch)
+    return {
+        "precision": precision,
+        "training_step_s": whole_s,
+        "network_forward_backward_s": network_s,
+        "optimiser_and_ema_s": optimiser_s,
+        "losses_and_data_s": max(whole_s - network_s - optimiser_s, 0.0),
+        "training_steps_per_s": 1 / whole_s,
+        "windows_per_s": batch / whole_s,
+        "denoising_call_s": call_s,
+        "network_calls_per_sample": calls,
+        "samples_per_s": batch / (call_s * calls),
+        "matrix_product_gflops": rate,
+        "training_gflop_per_step": work,
+        "share_of_matrix_rate": work / whole_s / rate,
+    }
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the numbers were measured on."""
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _median_s(work: Callable[[], object], device: torch.device, repeats: int, inner: int = 1) -> float:
+    """Median seconds of one call, after one call to warm up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        _wait(device)
+        begin = time.perf_counter()
+        for _ in range(inner):
+            work()
+        _wait(device)
+        times.append((time.perf_counter() - begin) / inner)
+    return statistics.median(times)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _standing_windows(batch: int, frames: int, actions: int, device: torch.device) -> Batch:
+    """Windows of the rest pose with a little noise: the arithmetic does not depend on the content."""
+    rng = torch.Generator().manual_seed(0)
+    identity = torch.tensor([1.0, 0, 0, 0, 1, 0]).expand(batch, frames, 24, 6)
+    rot6d = identity + 0.05 * torch.randn(identity.shape, generator=rng)
+    root = 0.1 * torch.randn(batch, frames, 3, generator=rng)
+    return Batch(rot6d.to(device), root.to(device), (torch.arange(batch) % actions).to(device))
