@@ -73,9 +73,8 @@ def evaluate(
     judge = _recogniser(recogniser, needed=target.is_dir())
     if judge is None:
         results = protocol.evaluate_card(recordings, tested)
-        console.print(
-            "no recogniser under runs/: the physical card alone (`mdtool train --method recogniser` makes one)"
-        )
+        advice = "the physical card alone; `mdtool train --method recogniser` makes one"
+        console.print(f"no recogniser under runs/: {advice}", highlight=False, soft_wrap=True)
     else:
         columns = (
             TextColumn("evaluating"),
@@ -100,7 +99,7 @@ def evaluate(
     for table in result_tables(results):
         console.print(table)
     for note in results.notes:
-        console.print(f"note: {note}", highlight=False)
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
     console.print(f"wrote {out}", highlight=False, soft_wrap=True)
     follow = f"mdtool sample {target}" if target.is_dir() else f"mdtool render {target} --out video.mp4"
     console.print(f"next: {follow}", highlight=False, soft_wrap=True)
