@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import torch
 
 from mdtool.errors import MdtoolError
 from mdtool.motion.motion import TEST, TRAIN, Motion
@@ -78,7 +80,7 @@ def gather(
     result = Gathered()
     undecided: list[int] = []
     started = time.perf_counter()
-    for reading in readings:
+    for reading in _single_threaded(readings):
         if isinstance(reading, Clip):
             if split == "fraction" or (split == "auto" and not reading.has_split):
                 undecided.append(len(result.clips))
@@ -94,6 +96,16 @@ def gather(
         result.clips = [replace(clip, split=TRAIN if split == "train" else TEST) for clip in result.clips]
     _divide(result.clips, undecided, test_fraction)
     return result
+
+
+def _single_threaded(readings: Iterable[Reading]) -> Iterator[Reading]:
+    """The readings, made with one thread: clips are small, and on a busy machine threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield from readings
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _divide(clips: list[Motion], undecided: list[int], test_fraction: float) -> None:

@@ -81,3 +81,13 @@ def test_nothing_read_is_an_error_with_the_reason() -> None:
 def test_impossible_fractions(fraction: float) -> None:
     with pytest.raises(MdtoolError, match=r"must lie in 0\.\.1"):
         gather([_clip("walk")], test_fraction=fraction)
+
+
+def test_clips_are_read_with_one_thread_and_the_setting_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: list[int] = []
+    monkeypatch.setattr("torch.get_num_threads", lambda: 3)
+    monkeypatch.setattr("torch.set_num_threads", settings.append)
+    gather([_clip("walk")])
+    with pytest.raises(MdtoolError):
+        gather([_clip("walk")], fps=-1)
+    assert settings == [1, 3, 1, 3]
