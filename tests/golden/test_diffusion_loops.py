@@ -1,0 +1,82 @@
+"""Whole sampling loops, fed with the reference's recorded noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mdtool.diffusion.gaussian import GaussianDiffusion
+from mdtool.diffusion.guidance import classifier_free
+from mdtool.diffusion.samplers import ddim, ddim_inversion, ddpm
+from mdtool.diffusion.schedules import cosine_betas
+from tests.golden.tiny_denoiser import Golden, assert_close, tensors, tiny_denoiser
+
+LOOPS: list[tuple[str, Callable[..., Tensor], int, str | None, dict[str, Any]]] = [
+    ("ddpm", ddpm, 10, None, {}),
+    ("ddpm_fixed_large", ddpm, 10, None, {"large_variance": True}),
+    ("ddpm_cfg", ddpm, 10, None, {}),
+    ("ddpm_inpaint", ddpm, 10, None, {}),
+    ("ddpm_skip4_init", ddpm, 10, None, {"start": 5}),
+    ("ddpm_1000_respaced_10", ddpm, 1000, "10", {}),
+    ("ddim_eta0", ddim, 10, None, {}),
+    ("ddim_eta1", ddim, 10, None, {"eta": 1.0}),
+    ("ddim10_of_1000_eta0", ddim, 1000, "ddim10", {}),
+]
+
+
+def process_of(steps: int, spec: str | None) -> GaussianDiffusion:
+    process = GaussianDiffusion(cosine_betas(steps))
+    return process if spec is None else process.respaced(spec)
+
+
+@pytest.mark.parametrize(("tag", "sampler", "steps", "spec", "options"), LOOPS, ids=[loop[0] for loop in LOOPS])
+@torch.no_grad()
+def test_diffusion_loops(
+    golden: Golden, tag: str, sampler: Callable[..., Tensor], steps: int, spec: str | None, options: dict[str, Any]
+) -> None:
+    g = tensors(golden("diffusion_loops"))
+    process, x = process_of(steps, spec), g[f"{tag}/x_T"]
+    if f"{tag}/init_image" in g:
+        x = process.diffuse(g[f"{tag}/init_image"], torch.full((len(x),), options["start"]), x).x_t
+    if f"{tag}/inpainting_mask" in g:
+        options = {"keep": g[f"{tag}/inpainting_mask"], "reference": g[f"{tag}/inpainted_motion"]}
+    scale = float(golden("mdm_tiny")["cfg_scale"]) if tag == "ddpm_cfg" else 1
+    denoiser = classifier_free(tiny_denoiser(golden), g["action"][:, 0], scale)
+    path: list[tuple[Tensor, Tensor]] = []
+
+    def remember(index: int, x0: Tensor, x: Tensor) -> None:
+        path.append((x0, x))
+
+    sample = sampler(denoiser, process, x, lambda place: g["noises"][place], callback=remember, **options)
+    assert_close(sample, g[f"{tag}/sample"], atol=1e-4)
+    assert_close(path[-1][0], g[f"{tag}/last_pred_xstart"], atol=1e-4)
+    if f"{tag}/all_samples" in g:
+        assert_close(torch.stack([x for _, x in path]), g[f"{tag}/all_samples"], atol=1e-4)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """The reference ran on two. Its inversion reaches |x| = 760, where the tolerance is 1.6 units in the last place."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@torch.no_grad()
+def test_ddim_inversion(golden: Golden) -> None:
+    g = tensors(golden("diffusion_loops"))
+    denoiser = classifier_free(tiny_denoiser(golden), g["action"][:, 0], 1)
+    path: list[Tensor] = []
+    ddim_inversion(
+        denoiser,
+        process_of(1000, "ddim10"),
+        g["ddim_reverse_10_of_1000/x_0"],
+        callback=lambda index, x0, x: path.append(x),
+    )
+    assert_close(torch.stack(path), g["ddim_reverse_10_of_1000/path"], atol=1e-4)
