@@ -12,7 +12,7 @@ import numpy as np
 
 from mdtool.motion.skeleton import JOINT_INDEX, STANDING_PELVIS_HEIGHT, rest_positions
 
-REST_JOINTS = rest_positions() + [0.0, STANDING_PELVIS_HEIGHT, 0.0]
+REST_JOINTS = rest_positions() + np.array([0.0, STANDING_PELVIS_HEIGHT, 0.0])
 """[24, 3] joints of the standing rest pose."""
 
 _ACROSS = {"x": ("y", "z"), "y": ("x", "z"), "z": ("x", "y")}
@@ -155,7 +155,9 @@ _TRUNK = Loft(
     caps=(0.06, 0.03),
     power=2.35,
 )
-_NECK = Loft("y", ((1.37, 0.066, 0.066, 0.0, -0.012), (1.43, 0.055, 0.058, 0.0, -0.007), (1.53, 0.052, 0.057, 0.0, 0.006)))
+_NECK = Loft(
+    "y", ((1.37, 0.066, 0.066, 0.0, -0.012), (1.43, 0.055, 0.058, 0.0, -0.007), (1.53, 0.052, 0.057, 0.0, 0.006))
+)
 _ARM = Loft(
     "x",
     (

@@ -32,7 +32,7 @@ def mannequin() -> Body:
         arrays = build()
         try:
             with replacing(path) as temporary:
-                np.savez(temporary, **arrays)
+                np.savez(temporary, allow_pickle=False, **arrays)
         except MdtoolError:
             pass  # A read-only home costs the next run the same second again, nothing else.
     return Body(
@@ -40,13 +40,14 @@ def mannequin() -> Body:
         faces=arrays["faces"],
         weights=torch.from_numpy(arrays["weights"]),
         joints=torch.from_numpy(flesh.REST_JOINTS.astype(np.float32)),
+        helpers=binding.twist_joints(),
         accent=arrays["accent"],
         openness=arrays["openness"],
     )
 
 
 def build() -> dict[str, np.ndarray]:
-    """Make the mannequin: vertices [V, 3], faces [F, 3], weights [V, 24], accent [V] and openness [V]."""
+    """Make the mannequin: vertices [V, 3], faces [F, 3], weights [V, 24 + H], accent [V] and openness [V]."""
     body = flesh.Flesh()
     axes = _grid()
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,23 +11,43 @@ from torch import Tensor
 
 from mdtool.motion.kinematics import forward_kinematics
 from mdtool.motion.motion import Motion
-from mdtool.motion.rotations import rot6d_to_matrix
+from mdtool.motion.rotations import axis_angle_to_matrix, matrix_to_quaternion, rot6d_to_matrix
 from mdtool.motion.skeleton import PARENTS
+
+_ALL = slice(None)
+
+
+@dataclass(frozen=True)
+class TwistJoint:
+    """A helper joint that follows a joint but turns about the bone by only a share of its twist.
+
+    Plain linear blending pinches a limb whose twist about its own axis is large (an arm raised forwards over the
+    head is twisted by half a turn against the T pose). Skin that follows helpers of growing share twists gradually.
+    """
+
+    joint: int
+    axis: tuple[float, float, float]
+    """Unit direction of the bone in the rest pose."""
+    share: float
+    """0 keeps the swing alone, 1 would be the joint itself."""
+    least: float = -math.pi
+    """Least twist, radians; twists are read as least … least + 2 pi, so that the break lies where no limb goes."""
 
 
 @dataclass(frozen=True)
 class Body:
-    """A mesh bound to the 24 joints; V vertices, S shape coefficients. Lengths in metres."""
+    """A mesh bound to J joints and H helper joints; V vertices, S shape coefficients. Lengths in metres."""
 
     vertices: Tensor
     """[V, 3] rest pose, the body facing +z."""
     faces: np.ndarray
     """[faces, 3] int32, counter-clockwise seen from outside."""
     weights: Tensor
-    """[V, J] share of every joint in every vertex; rows sum to 1."""
+    """[V, J + H] share of every joint, then of every helper, in every vertex; rows sum to 1."""
     joints: Tensor
     """[J, 3] joint positions of the rest pose."""
     parents: tuple[int, ...] = PARENTS
+    helpers: tuple[TwistJoint, ...] = ()
     shape_directions: Tensor | None = None
     """[V, 3, S] displacement per unit of each shape coefficient; None for a body of one shape."""
     pose_directions: Tensor | None = None
@@ -49,7 +70,7 @@ class Body:
         return vertices, self.joint_regressor @ vertices
 
     def posed(self, matrices: Tensor, root: Tensor, betas: Tensor | None = None) -> Tensor:
-        """Vertices of poses (SMPL, Loper et al. 2015, eq. 2-6 and 9).
+        """Vertices of poses (SMPL, Loper et al. 2015, eq. 2-6 and 9; helper joints are our own).
 
         Args:
             matrices: local rotations [..., J, 3, 3].
@@ -66,7 +87,25 @@ class Body:
         parents = [max(parent, 0) for parent in self.parents]
         offsets = joints - joints[..., parents, :]
         rotations, positions = forward_kinematics(matrices, root, offsets, self.parents)
+        if self.helpers:
+            followed = [helper.joint for helper in self.helpers]
+            rotations = torch.cat([rotations, self._untwisted(matrices, rotations)], dim=-3)
+            positions = torch.cat([positions, positions[..., followed, :]], dim=-2)
+            joints = torch.cat([joints, joints[..., followed, :]], dim=-2)
         return blend_skin(vertices, self.weights, rotations, positions, joints)
+
+    def _untwisted(self, matrices: Tensor, rotations: Tensor) -> Tensor:
+        """World rotations of the helpers: the joint's own, turned back by the rest of its twist; [..., H, 3, 3]."""
+        followed = [helper.joint for helper in self.helpers]
+        axis, share, least = (
+            matrices.new_tensor([getattr(helper, name) for helper in self.helpers])
+            for name in ("axis", "share", "least")
+        )
+        quaternion = matrix_to_quaternion(matrices[..., followed, :, :])
+        twist = 2 * torch.atan2((quaternion[..., 1:] * axis).sum(-1), quaternion[..., 0])
+        twist = least + torch.remainder(twist - least, 2 * math.pi)
+        back = axis_angle_to_matrix(axis * (twist * (share - 1)).unsqueeze(-1))
+        return rotations[..., followed, :, :] @ back
 
 
 def blend_skin(vertices: Tensor, weights: Tensor, rotations: Tensor, positions: Tensor, joints: Tensor) -> Tensor:
@@ -88,11 +127,11 @@ def blend_skin(vertices: Tensor, weights: Tensor, rotations: Tensor, positions: 
     return (blended[..., :3] @ vertices.unsqueeze(-1)).squeeze(-1) + blended[..., 3]
 
 
-def posed_vertices(body: Body, motion: Motion) -> np.ndarray:
-    """The skin of every frame of a motion; [T, V, 3] float32, metres."""
+def posed_vertices(body: Body, motion: Motion, frames: np.ndarray | slice = _ALL) -> np.ndarray:
+    """The skin at the given frames of a motion, all by default; [frames, V, 3] float32, metres."""
     dtype = body.vertices.dtype
     with torch.no_grad():
         betas = None if motion.betas is None else torch.from_numpy(np.asarray(motion.betas)).to(dtype)
-        matrices = rot6d_to_matrix(torch.from_numpy(np.asarray(motion.rot6d)).to(dtype))
-        root = torch.from_numpy(np.asarray(motion.root)).to(dtype)
+        matrices = rot6d_to_matrix(torch.from_numpy(np.array(motion.rot6d[frames])).to(dtype))
+        root = torch.from_numpy(np.array(motion.root[frames])).to(dtype)
         return body.posed(matrices, root, betas).to(torch.float32).numpy()

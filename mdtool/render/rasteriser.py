@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+_HALF = np.float32(0.5)
+_SLIVER = np.float32(1e-6)
+"""Twice the area below which a face is seen edge-on, square pixels."""
 _SLACK = np.float32(2e-3)
 """Pixels by which spans overlap, so that rounding leaves no pinhole on a shared edge."""
 
@@ -23,71 +26,68 @@ def rasterise(
         cull: leave out faces seen from behind.
 
     Returns:
-        (pixel [n] with row * width + column of the covered pixels, values there [n, C] float32).
+        (pixel [n] with row * width + column of the covered pixels, values there [C, n] float32).
     """
     x, y = screen[:, 0][faces], screen[:, 1][faces]
     area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
-    top = np.maximum(np.ceil(y.min(1) - 0.5), 0).astype(np.int32)
-    bottom = np.minimum(np.floor(y.max(1) - 0.5), height - 1).astype(np.int32)
+    top = np.maximum(np.ceil(y.min(1) - _HALF), 0)
+    bottom = np.minimum(np.floor(y.max(1) - _HALF), height - 1)
     left = np.floor(x.min(1))
-    seen = (area < -1e-6) if cull else (np.abs(area) > 1e-6)
-    seen &= (bottom >= top) & (left < width) & (x.max(1) > 0)
-    chosen = np.flatnonzero(seen)
-    x, y, area, top, left = x[chosen], y[chosen], area[chosen], top[chosen], left[chosen]
+    seen = (area < -_SLIVER) if cull else (np.abs(area) > _SLIVER)
+    chosen = np.flatnonzero(seen & (bottom >= top) & (left < width) & (x.max(1) > 0))
+    top, left = top[chosen], left[chosen]
 
-    face, row_in_face = _repeated(bottom[chosen] - top + 1)
-    row = top[face] + row_in_face
-    first, count, weights = _spans(x, y, area, left, face, row, width)
+    # Everything is affine over a face: its value at the pixel (left, top), its change per column and per row.
+    origin, per_column, per_row = _planes(x[chosen], y[chosen], area[chosen], left, top, values[faces[chosen]])
+    face, row_in_face = _repeated((bottom[chosen] - top).astype(np.int32) + 1)
+    per_column = per_column.take(face, axis=1)
+    at_left = origin.take(face, axis=1) + row_in_face.astype(np.float32) * per_row.take(face, axis=1)
+    left = left[face]
+    first, count = _span(at_left[:3], per_column[:3], left, width)
+    begin, slope = at_left[3:] + first * per_column[3:], per_column[3:]
+    begin_pixel = (top[face].astype(np.int32) + row_in_face) * np.int32(width) + (left + first).astype(np.int32)
 
-    corner = values[faces[chosen]]
-    step = _along_row(y, area)
-    slope = corner[:, 1] * step[1][:, None] + corner[:, 2] * step[2][:, None] + corner[:, 0] * step[0][:, None]
-    corner = corner[face]
-    begin = sum(weights[k][:, None] * corner[:, k] for k in range(3))
-
-    span, column_in_span = _repeated(count)
-    pixel = (row * np.int32(width) + first)[span] + column_in_span
-    column = column_in_span.astype(np.float32)  # int32 times float32 would be float64
-    near = begin[:, 0][span] + column * slope[:, 0][face][span]
+    span, column = _repeated(count)
+    pixel = begin_pixel[span] + column
+    column = column.astype(np.float32)  # int32 times float32 would be float64
+    near = begin[0][span] + column * slope[0][span]
     key = (near.view(np.uint32).astype(np.uint64) << np.uint64(32)) | np.arange(len(near), dtype=np.uint64)
     buffer = np.zeros(width * height, np.uint64)
     np.maximum.at(buffer, pixel, key)
     covered = np.flatnonzero(buffer)
     winner = (buffer[covered] & np.uint64(0xFFFFFFFF)).astype(np.int64)
     span = span[winner]
-    return covered, begin[span] + column[winner][:, None] * slope[face[span]]
+    return covered, begin.take(span, axis=1) + column[winner] * slope.take(span, axis=1)
 
 
-def _spans(
-    x: np.ndarray, y: np.ndarray, area: np.ndarray, left: np.ndarray, face: np.ndarray, row: np.ndarray, width: int
-) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """First column, number of columns and barycentric weights at the first column, for every row of every face."""
-    offset_x = (left + np.float32(0.5))[face]
-    centre_y = row.astype(np.float32) + np.float32(0.5)
-    along = _along_row(y, area)
-    low = np.full(len(face), -np.inf, np.float32)
-    high = np.full(len(face), np.inf, np.float32)
-    weights = []
-    for k in range(3):
-        a, b = (k + 1) % 3, (k + 2) % 3
-        across = (x[:, b] - x[:, a]) / area
-        at_left = (offset_x - x[face, a]) * along[k][face] + (centre_y - y[face, a]) * across[face]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            border = -at_left / along[k][face]
-        rising, falling = along[k][face] > 0, along[k][face] < 0
-        low = np.where(rising, np.maximum(low, border), low)
-        high = np.where(falling, np.minimum(high, border), high)
-        weights.append(at_left)
-    first = np.maximum(np.ceil(low - _SLACK), -left[face])
-    last = np.minimum(np.floor(high + _SLACK), width - 1 - left[face])
-    count = np.maximum(last - first + 1, 0).astype(np.int32)
-    weights = [weights[k] + first * along[k][face] for k in range(3)]
-    return (first + left[face]).astype(np.int32), count, weights
+def _planes(
+    x: np.ndarray, y: np.ndarray, area: np.ndarray, left: np.ndarray, top: np.ndarray, values: np.ndarray
+) -> list[np.ndarray]:
+    """Barycentric weights and corner values [F, 3, C] as affine functions over every face.
+
+    Returns:
+        At the centre of pixel (left, top), change per column, change per row; each [3 + C, F] float32.
+    """
+    after, before = [1, 2, 0], [2, 0, 1]
+    per_column = (y[:, after] - y[:, before]) / area[:, None]
+    per_row = (x[:, before] - x[:, after]) / area[:, None]
+    across, down = (left + _HALF)[:, None] - x[:, after], (top + _HALF)[:, None] - y[:, after]
+    origin = across * per_column + down * per_row
+    return [
+        np.concatenate([weights.T, np.einsum("fk,fkc->cf", weights, values)])
+        for weights in (origin, per_column, per_row)
+    ]
 
 
-def _along_row(y: np.ndarray, area: np.ndarray) -> list[np.ndarray]:
-    """Change of the three barycentric weights per pixel to the right."""
-    return [(y[:, (k + 1) % 3] - y[:, (k + 2) % 3]) / area for k in range(3)]
+def _span(at_left: np.ndarray, per_column: np.ndarray, left: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where all three weights [3, R] of a row are positive: (first column after `left` float32, number of columns)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        border = -at_left / per_column
+    low = np.where(per_column > 0, border, -np.inf).max(axis=0)
+    high = np.where(per_column < 0, border, np.inf).min(axis=0)
+    first = np.maximum(np.ceil(low - _SLACK), -left)
+    last = np.minimum(np.floor(high + _SLACK), width - 1 - left)
+    return first, np.maximum(last - first + 1, 0).astype(np.int32)
 
 
 def _repeated(count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

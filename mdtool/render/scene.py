@@ -13,6 +13,8 @@ from mdtool.render.shadow import ShadowMap
 
 _KEY = np.array([-0.50, 0.78, 0.55])
 """Direction of the key light seen from the camera (right, up, back): over the viewer's left shoulder."""
+_KEY_STEEP = np.array([-0.35, 0.90, 0.40])
+"""The same where pictures stand side by side and a long shadow would be cut off."""
 _KEY_COLOUR = np.array([1.02, 0.98, 0.92], np.float32)
 _AMBIENT_COLOUR = np.array([0.92, 0.97, 1.06], np.float32)
 _ACCENT = np.array([0.045, 0.052, 0.065], np.float32)
@@ -37,11 +39,13 @@ class Look:
 class Scene:
     """Draws one body from one camera; the floor is prepared once, so draw many frames with one scene."""
 
-    def __init__(self, camera: Camera, look: Look, width: int, height: int, samples: int = 2) -> None:
-        """`samples` is the number of samples per pixel side: 2 means 4 samples per pixel."""
+    def __init__(
+        self, camera: Camera, look: Look, width: int, height: int, samples: int = 2, checker: bool = True
+    ) -> None:
+        """`samples` is the number of samples per pixel side (2: four per pixel); `checker` False: a plain sheet."""
         self.camera, self.look, self.width, self.height, self.samples = camera, look, width, height, samples
-        self.floor = Floor(camera, width, height)
-        light = _KEY @ camera.axes.astype(np.float64)
+        self.floor = Floor(camera, width, height, checker)
+        light = (_KEY if checker else _KEY_STEEP) @ camera.axes.astype(np.float64)
         light[1] = max(light[1], 0.5)
         self.light = (light / np.linalg.norm(light)).astype(np.float32)
         self.albedo = (np.array(look.colour, np.float32) ** 2).astype(np.float32)
@@ -54,23 +58,25 @@ class Scene:
         picture = self.floor.picture(centre)
         shadow = ShadowMap(vertices, self.look.faces, self.light)
         self._darken_floor(picture, shadow)
-        picture = picture.reshape(self.height, self.width, 3)
         self._draw_body(picture, vertices, shadow)
         return (picture + np.float32(0.5)).astype(np.uint8)
 
     def _darken_floor(self, picture: np.ndarray, shadow: ShadowMap) -> None:
         low, high = shadow.bounds()
-        floor = self.floor
         corners = np.array([[x, 0, z] for x in (low[0], high[0]) for z in (low[1], high[1])], np.float32)
         pixels, _ = self.camera.project(corners, np.zeros(2), self.width, self.height)
-        top, bottom = np.clip(pixels[:, 1], 0, self.height)[[pixels[:, 1].argmin(), pixels[:, 1].argmax()]]
-        rows = slice(*np.searchsorted(floor.pixels, [int(top) * self.width, (int(bottom) + 1) * self.width]))
-        x, z = floor.x[rows], floor.z[rows]
-        near = np.flatnonzero((x > low[0]) & (x < high[0]) & (z > low[1]) & (z < high[1]))
-        key, ambient = shadow.on_floor(x[near], z[near])
+        limit = [self.width, self.height]
+        left, top = np.clip(np.floor(pixels.min(0)), 0, limit).astype(int)
+        right, bottom = np.clip(np.ceil(pixels.max(0)), 0, limit).astype(int)
+        above = self.floor.first_row
+        top = max(top, above)
+        if top >= bottom or left >= right:
+            return
+        seen = slice(top - above, bottom - above), slice(left, right)
+        key, ambient = shadow.on_floor(self.floor.x[seen].ravel(), self.floor.z[seen].ravel())
         kept = (1 - _FLOOR_SHADOW * key) * (1 - _FLOOR_CONTACT * np.minimum(ambient * np.float32(1.5), 1))
-        fade = floor.fade[rows][near]
-        picture[floor.pixels[rows][near]] *= (1 - fade * (1 - kept))[:, None]
+        share = 1 - self.floor.fade[seen] * (1 - kept).reshape(bottom - top, right - left)
+        picture[top:bottom, left:right] *= share[..., None]
 
     def _draw_body(self, picture: np.ndarray, vertices: np.ndarray, shadow: ShadowMap) -> None:
         screen, nearness = self.camera.project(vertices, np.zeros(2), self.width, self.height)
@@ -88,7 +94,7 @@ class Scene:
             columns * samples,
             rows * samples,
         )
-        colour = self._colours(seen[:, 1:])
+        colour = self._colours(seen[1:])
         fine_row, fine_column = np.divmod(fine, columns * samples)
         pixel = (fine_row // samples) * columns + fine_column // samples
         share = np.float32(1 / samples**2)
@@ -96,7 +102,7 @@ class Scene:
         box = picture[low[1] : high[1], low[0] : high[0]]
         box *= (1 - cover).reshape(rows, columns, 1)
         for k in range(3):
-            added = np.bincount(pixel, colour[:, k], rows * columns).astype(np.float32) * share
+            added = np.bincount(pixel, colour[k], rows * columns).astype(np.float32) * share
             box[..., k] += added.reshape(rows, columns)
 
     def _lighting(self, vertices: np.ndarray, shadow: ShadowMap) -> np.ndarray:
@@ -108,7 +114,9 @@ class Scene:
         halfway /= np.sqrt(np.einsum("vk,vk->v", halfway, halfway))[:, None]
         facing = np.clip(np.einsum("vk,vk->v", normals, towards), 0, 1)
         cosine = np.einsum("vk,vk->v", normals, np.broadcast_to(self.light, normals.shape))
-        lit = np.clip((cosine + np.float32(0.12)) / np.float32(1.12), 0, 1) * (1 - np.float32(0.85) * shadow.on_body(vertices, normals))
+        lit = np.clip((cosine + np.float32(0.12)) / np.float32(1.12), 0, 1) * (
+            1 - np.float32(0.85) * shadow.on_body(vertices, normals)
+        )
         openness = self.look.openness if self.look.openness is not None else np.float32(1)
         ground = np.clip(np.float32(0.45) + vertices[:, 1] * np.float32(0.9), 0, 1)
         sky = np.float32(0.5) + np.float32(0.5) * normals[:, 1]
@@ -120,9 +128,12 @@ class Scene:
         return np.column_stack([np.float32(0.92) * lit, ambient, shine, accent]).astype(np.float32)
 
     def _colours(self, values: np.ndarray) -> np.ndarray:
-        """Lighting [n, 4] to display colour [n, 3] in 0..255; light adds up linearly, the display has gamma 2."""
-        key, ambient, shine, accent = (values[:, k : k + 1] for k in range(4))
+        """Lighting [4, n] to display colour [3, n] in 0..255; light adds up linearly, the display has gamma 2."""
+        key, ambient, shine, accent = values
         blank = np.clip(accent / np.float32(0.0015) + np.float32(0.5), 0, 1)
-        albedo = _ACCENT + blank * (self.albedo - _ACCENT)
-        light = albedo * (key * _KEY_COLOUR + ambient * _AMBIENT_COLOUR) + shine
-        return np.sqrt(np.clip(light, 0, 1)) * np.float32(255)
+        colours = np.empty((3, len(key)), np.float32)
+        for k, colour in enumerate(colours):
+            albedo = _ACCENT[k] + blank * (self.albedo[k] - _ACCENT[k])
+            light = albedo * (key * _KEY_COLOUR[k] + ambient * _AMBIENT_COLOUR[k]) + shine
+            colour[:] = np.sqrt(np.clip(light, 0, 1)) * np.float32(255)
+        return colours

@@ -28,7 +28,7 @@ class ShadowMap:
         height = vertices[:, 1:2] - self._base
         cells, seen = rasterise((ground - self._low) * self._scale, height, faces, _CELLS, _CELLS, cull=False)
         self._height = np.zeros(_CELLS * _CELLS, np.float32)
-        self._height[cells] = seen[:, 0]
+        self._height[cells] = seen[0]
         covered = (self._height > 0).astype(np.float32).reshape(_CELLS, _CELLS)
         self._cover = _blurred(covered, _PENUMBRA).ravel()
         self._contact_low = vertices[:, [0, 2]].min(0) - np.float32(0.3)
@@ -42,7 +42,9 @@ class ShadowMap:
 
     def on_floor(self, x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Share of the key light and of the ambient light taken from floor points; two arrays [n] in 0..1."""
-        key = _bilinear(self._cover, (_CELLS, _CELLS), (x - self._low[0]) * self._scale, (z - self._low[1]) * self._scale)
+        key = _bilinear(
+            self._cover, (_CELLS, _CELLS), (x - self._low[0]) * self._scale, (z - self._low[1]) * self._scale
+        )
         scale = np.float32(1 / _CONTACT_CELL_M)
         ambient = _bilinear(
             self._contact, self._contact_size, (x - self._contact_low[0]) * scale, (z - self._contact_low[1]) * scale

@@ -1,0 +1,109 @@
+"""How a camera keeps a motion in the picture: where it stands, how far away, and how it follows the pelvis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from mdtool.motion.motion import Motion
+from mdtool.motion.skeleton import JOINT_INDEX
+from mdtool.render.camera import Camera
+
+CameraMode = Literal["track", "fixed"]
+
+_AZIMUTH_DEG = 32.0
+"""How far the camera stands to the left of the direction the person faces."""
+_FOLLOW_S = 0.5
+"""Standard deviation of the smoothing of the tracked path, seconds."""
+_FLESH = np.array([[0.14, 0, 0], [-0.14, 0, 0], [0, 0.12, 0], [0, 0, 0.14], [0, 0, -0.14]])
+"""How far flesh reaches beyond the joints (the hand joints above all), metres."""
+_BELOW_FLOOR = 0.04
+"""How far below the floor the picture should reach, metres."""
+_MARGIN = 0.92
+"""Share of the picture's half-size that the motion may fill."""
+_KEPT = 0.999
+"""Share of the points that must be in the picture: a few broken frames should not make everybody a dot."""
+_MOST_FRAMES = 500
+"""Frames looked at per motion, so that framing an hour costs no more than framing a minute."""
+_STANDING = np.array([[x, y, z] for x in (-0.35, 0.35) for y in (0.0, 1.72) for z in (-0.35, 0.35)])
+"""Corners of a standing person, which every framing holds so that quiet clips share one scale."""
+
+
+def frame_motions(motions: Sequence[Motion], aspect: float, mode: CameraMode) -> list[tuple[Camera, np.ndarray]]:
+    """One camera per motion, all from the same height and distance, so that bodies side by side share one scale.
+
+    Args:
+        aspect: width / height of every picture.
+        mode: track follows the pelvis smoothly over the floor, fixed stands still and shows the whole path.
+
+    Returns:
+        Per motion: (camera, floor points (x, z) it looks at, one per frame [T, 2] float32).
+    """
+    centres = [_centres(motion, mode) for motion in motions]
+    azimuths = [_heading(motion) + np.radians(_AZIMUTH_DEG) for motion in motions]
+    clouds = [_cloud(motion, centre) for motion, centre in zip(motions, centres, strict=True)]
+    height = 0.5 * (max(float(np.quantile(cloud[:, 1], _KEPT)) for cloud in clouds) - _BELOW_FLOOR)
+    cameras = [Camera(azimuth, height, distance=1.0) for azimuth in azimuths]
+    distance = max(_distance(camera, cloud, aspect) for camera, cloud in zip(cameras, clouds, strict=True))
+    return [
+        (replace(camera, distance=distance), centre.astype(np.float32))
+        for camera, centre in zip(cameras, centres, strict=True)
+    ]
+
+
+def natural_aspect(motion: Motion) -> float:
+    """Width / height of the narrowest upright picture that suits a tracked motion, within 0.45 and 1.2."""
+    camera, centres = frame_motions([motion], 1.0, "track")[0]
+    seen = (_cloud(motion, centres) - [0.0, camera.height, 0.0]) @ camera.axes.T
+    half_width, half_height = np.quantile(np.abs(seen[:, :2]), _KEPT, axis=0)
+    return float(np.clip(half_width / half_height, 0.45, 1.2))
+
+
+def _centres(motion: Motion, mode: CameraMode) -> np.ndarray:
+    """Floor points (x, z) to look at; [T, 2]."""
+    path = motion.root[:, [0, 2]].astype(np.float64)
+    if mode == "track":
+        return _smoothed(path, motion.fps * _FOLLOW_S)
+    return np.tile((path.min(0) + path.max(0)) / 2, (len(path), 1))
+
+
+def _cloud(motion: Motion, centres: np.ndarray) -> np.ndarray:
+    """Points that the picture should hold, relative to where the camera looks: joints with flesh, and a stander."""
+    every = max(1, len(motion) // _MOST_FRAMES)
+    ground = np.insert(centres[::every], 1, 0, axis=1)[:, None]
+    joints = motion.positions()[::every] - ground
+    feet = motion.root[::every, None] * [1.0, 0.0, 1.0] - ground
+    fleshy = joints[..., None, :] + _FLESH
+    return np.concatenate([fleshy.reshape(-1, 3), (feet + _STANDING).reshape(-1, 3)])
+
+
+def _distance(camera: Camera, cloud: np.ndarray, aspect: float) -> float:
+    """How far the camera must stand from the point it looks at, so that the cloud is in the picture; metres."""
+    seen = (cloud - [0.0, camera.height, 0.0]) @ camera.axes.T
+    half = _MARGIN * np.tan(camera.fov / 2)
+    reach = np.maximum(np.abs(seen[:, 0]) / (half * aspect), np.abs(seen[:, 1]) / half)
+    return float(np.quantile(seen[:, 2] + reach, _KEPT))
+
+
+def _heading(motion: Motion) -> float:
+    """Mean direction about the vertical that the pelvis faces, radians; 0 is +z."""
+    facing = _pelvis_forward(motion)
+    return float(np.arctan2(facing[:, 0].mean(), facing[:, 2].mean()))
+
+
+def _pelvis_forward(motion: Motion) -> np.ndarray:
+    """The pelvis' forward direction in the world; [T, 3], not normalised."""
+    rows = motion.rot6d[:, JOINT_INDEX["pelvis"]].reshape(-1, 2, 3)
+    third = np.cross(rows[:, 0], rows[:, 1])
+    return np.stack([rows[:, 0, 2], rows[:, 1, 2], third[:, 2]], axis=1)
+
+
+def _smoothed(path: np.ndarray, deviation: float) -> np.ndarray:
+    """Gaussian smoothing of a path [T, 2] over frames; the ends are held."""
+    reach = max(1, int(3 * deviation))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / max(deviation, 1e-3)) ** 2)
+    padded = np.pad(path, ((reach, reach), (0, 0)), mode="edge")
+    return np.stack([np.convolve(padded[:, k], kernel / kernel.sum(), mode="valid") for k in range(2)], axis=1)

@@ -1,0 +1,76 @@
+"""A motion in one picture: every k-th frame side by side, one row per clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mdtool.body.skinning import Body, posed_vertices
+from mdtool.motion.motion import Motion
+from mdtool.render.captions import caption, readable
+from mdtool.render.framing import frame_motions, natural_aspect
+from mdtool.render.grid import Cell
+from mdtool.render.painter import Pose, Sheet, Tile, painted
+from mdtool.render.palette import body_colours
+from mdtool.render.scene import Look
+
+TILE_HEIGHT = 380
+MOST_TILES = 14
+"""Tiles per row when the caller does not say which frames to show."""
+_SAMPLES = 3
+_HEADING_PX = 24
+_TIME_PX = 14
+
+
+def strip_picture(
+    motions: Sequence[Motion],
+    body: Body,
+    every: int | None = None,
+    workers: int | None = None,
+    captions: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """Draw every `every`-th frame of every clip, the camera moving with the body.
+
+    Args:
+        every: step between tiles in frames; by default so that a row has at most 14 tiles.
+        progress: called with (rows done, rows in all).
+
+    Returns:
+        [rows * 380, width, 3] uint8.
+    """
+    width = round(TILE_HEIGHT * max(map(natural_aspect, motions)))
+    shots = frame_motions(motions, width / TILE_HEIGHT, "track")
+    colours = body_colours([motion.action for motion in motions])
+    rows = []
+    for motion, (camera, centres), colour in zip(motions, shots, colours, strict=True):
+        frames = np.arange(0, len(motion), every or -(-len(motion) // MOST_TILES))
+        look = Look(body.faces, colour, body.accent, body.openness)
+        tile = Tile(Cell(0, 0, width, TILE_HEIGHT), camera, look)
+        sheet = Sheet(width, TILE_HEIGHT, (tile,), _SAMPLES, checker=False)
+        skins = posed_vertices(body, motion, frames)
+        poses = ([Pose(skin, centres[frame])] for skin, frame in zip(skins, frames, strict=True))
+        pictures = list(painted(sheet, poses, len(frames), workers))
+        rows.append(_row(motion, pictures, frames / motion.fps, captions))
+        if progress:
+            progress(len(rows), len(motions))
+    strip = np.empty((TILE_HEIGHT * len(rows), max(row.shape[1] for row in rows), 3), np.uint8)
+    strip[:] = rows[0][0, -1]  # The background, where a row ends early.
+    for k, row in enumerate(rows):
+        strip[k * TILE_HEIGHT : (k + 1) * TILE_HEIGHT, : row.shape[1]] = row
+    return strip
+
+
+def _row(motion: Motion, pictures: list[np.ndarray], times_s: np.ndarray, captions: bool) -> np.ndarray:
+    """One clip's tiles from left to right with its name and their times; [380, width, 3] uint8."""
+    row = np.concatenate(pictures, axis=1)
+    if captions:
+        width = pictures[0].shape[1]
+        for k, time_s in enumerate(times_s):
+            left = k * width + 8
+            caption(f"{time_s:.2f} s", left, TILE_HEIGHT - _TIME_PX - 8, _TIME_PX, width - 8).stamp(row)
+        words = readable(motion.action or motion.name)
+        if words:
+            caption(words, 12, 10, _HEADING_PX, row.shape[1] - 12).stamp(row)
+    return row
