@@ -1,0 +1,133 @@
+"""Averaged weights: the published decays, several tracks, swapping in, resume."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mdtool.errors import MdtoolError
+from mdtool.training.ema import EMA
+
+
+def weights_of(value: float) -> dict[str, Tensor]:
+    return {"a": torch.full((2, 3), value), "b": torch.full((4,), value)}
+
+
+def set_to(parameters: dict[str, Tensor], value: float) -> None:
+    for tensor in parameters.values():
+        tensor.fill_(value)
+
+
+def test_published_warmup() -> None:
+    # Target 1, start 0: decays 2/11, 3/12, 4/13 …
+    parameters = weights_of(0.0)
+    ema = EMA(parameters, [0.9995])
+    set_to(parameters, 1.0)
+    seen, decays = [], []
+    for _ in range(5):
+        ema.update()
+        decays.append(ema.decay_now(0.9995))
+        seen.append(ema.weights(0.9995)["a"][0, 0].item())
+    assert decays == pytest.approx([0.181818, 0.25, 0.307692, 0.357143, 0.4], abs=1e-6)
+    assert seen == pytest.approx([0.818182, 0.954545, 0.986014, 0.995005, 0.998002], abs=1e-6)
+
+
+@pytest.mark.parametrize(("decay", "full_at"), [(0.9995, 17_990), (0.9999, 89_990)])
+def test_warmup_ends_where_the_spec_says(decay: float, full_at: int) -> None:
+    ema = EMA({}, [decay])
+    ema.updates = full_at - 10
+    assert ema.decay_now(decay) < decay
+    ema.updates = full_at
+    assert ema.decay_now(decay) == pytest.approx(decay, abs=1e-12)
+
+
+def test_plain_has_the_closed_form_in_every_track() -> None:
+    parameters = weights_of(2.0)
+    ema = EMA(parameters, [0.9, 0.5], kind="plain")
+    set_to(parameters, -1.0)
+    for _ in range(7):
+        ema.update()
+    assert ema.decays == [0.9, 0.5]
+    for decay in ema.decays:
+        expected = torch.tensor(-1 + 3 * decay**7)
+        for name, value in ema.weights(decay).items():
+            torch.testing.assert_close(value, expected.expand_as(parameters[name]))
+
+
+def test_no_track_costs_nothing() -> None:
+    ema = EMA(weights_of(0.0), [])
+    ema.update()
+    assert ema.state_dict().keys() == {"updates"}
+
+
+def test_the_network_computes_with_a_track_and_gets_its_own_weights_back() -> None:
+    network = nn.Linear(3, 2)
+    ema = EMA(dict(network.named_parameters()), [0.9], kind="plain")
+    x, before = torch.randn(5, 3), network.weight.clone()
+    averaged = network(x)
+    with torch.no_grad():
+        network.weight.mul_(-3)
+    identity = network.weight
+    with ema.applied(0.9):
+        torch.testing.assert_close(network(x), averaged)
+    assert network.weight is identity
+    torch.testing.assert_close(network.weight, -3 * before)
+    torch.testing.assert_close(ema.weights(0.9)["weight"], before)
+    assert network(x).requires_grad
+
+
+def test_own_weights_come_back_after_an_error() -> None:
+    network = nn.Linear(1, 1)
+    ema = EMA(dict(network.named_parameters()), [0.9])
+    with torch.no_grad():
+        network.weight.fill_(5)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"), ema.applied(0.9):
+        network(torch.zeros(1, 2))
+    assert network.weight.item() == 5
+
+
+def test_gradients_can_be_taken_inside_the_swap() -> None:
+    network = nn.Linear(3, 2)
+    ema = EMA(dict(network.named_parameters()), [0.9])
+    x = torch.randn(1, 3, requires_grad=True)
+    with ema.applied(0.9):
+        (gradient,) = torch.autograd.grad(network(x).sum(), x)
+    torch.testing.assert_close(gradient[0], network.weight.detach().sum(0))
+
+
+def test_a_resumed_run_goes_on_bit_for_bit() -> None:
+    torch.manual_seed(0)
+    steps = [torch.randn(4) for _ in range(6)]
+
+    def run(ema: EMA, parameter: Tensor, values: list[Tensor]) -> Tensor:
+        for value in values:
+            parameter.copy_(value)
+            ema.update()
+        return torch.stack([ema.weights(decay)["w"] for decay in ema.decays])
+
+    parameter = torch.zeros(4)
+    straight = run(EMA({"w": parameter}, [0.99, 0.5]), parameter, steps).clone()
+    parameter = torch.zeros(4)
+    first = EMA({"w": parameter}, [0.99, 0.5])
+    run(first, parameter, steps[:3])
+    stored = io.BytesIO()
+    torch.save(first.state_dict(), stored)
+    stored.seek(0)
+    parameter = torch.zeros(4)
+    second = EMA({"w": parameter}, [0.99, 0.5])
+    second.load_state_dict(torch.load(stored, weights_only=True))
+    assert torch.equal(run(second, parameter, steps[3:]), straight)
+
+
+def test_weights_of_another_run_are_refused() -> None:
+    state = EMA(weights_of(0.0), [0.9]).state_dict()
+    with pytest.raises(MdtoolError, match="keep --ema as it was"):
+        EMA(weights_of(0.0), [0.99]).load_state_dict(state)
+    with pytest.raises(MdtoolError, match=r"no EMA with decay 0\.5: this run has 0\.9"):
+        EMA(weights_of(0.0), [0.9]).weights(0.5)
+    for decay in (1.0, -0.1):
+        with pytest.raises(MdtoolError, match="below 1"):
+            EMA(weights_of(0.0), [decay])
