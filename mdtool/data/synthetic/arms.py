@@ -25,8 +25,10 @@ def arm_circling(take: Take) -> Pose:
         arm.flex = np.rad2deg(angle)
         arm.abduct = take.draw(14, 24) + 20 * take.amount() * back * (0.4 + 0.6 * overhead) + 4 * overhead
         arm.elbow = take.draw(5, 9) + 5 * back * overhead
-        arm.axial = arm.axial * 0 - 25 * back * (1 - overhead)
-        arm.supinate = arm.supinate * 0 + 15 * overhead
+        # Half of the turn of an arm that goes over the top happens in the forearm.
+        arm.axial = arm.axial * 0 - 25 * back * (1 - overhead) - 70 * overhead
+        arm.supinate = arm.supinate * 0 + 75 * overhead
+        arm.curl = arm.curl * 0.4
     ride = np.cos(2 * np.pi * phase - 0.5)
     pose.spine[:, 0] += take.draw(2, 5) * ride - 3 * up
     pose.pelvis[:, 0] += -take.draw(0.5, 2) * ride
@@ -51,7 +53,7 @@ def punching(take: Take) -> Pose:
     bounce = 0.010 * np.cos(4 * np.pi * phase)
     pose.hips[:, 1] += bounce
     guard = np.array([take.draw(0.08, 0.12), take.draw(0.42, 0.47), take.draw(0.23, 0.28)])
-    target = np.array([take.draw(0.03, 0.08), take.draw(0.35, 0.42), 0.70])
+    target = np.array([take.draw(0.10, 0.17), take.draw(0.35, 0.42), 0.64])
     twist = np.zeros_like(phase)
     for side, arm in enumerate(pose.arms):
         cycle = phase + (0.0 if side == lead else 0.5)
@@ -65,9 +67,10 @@ def punching(take: Take) -> Pose:
         loose = 0.01 * np.stack([take.drift(1, 0.2, 0.6) for _ in range(3)], -1)
         path = guard + loose + (target - guard) * (punch * (0.94 + 0.06 * size))[:, None]
         elbow = np.array([0.55, -1.0, -0.25]) + np.array([0.35, 0.15, 0.0]) * punch[:, None]
-        arm.reach = Reach(path, elbow, "pelvis")
+        arm.reach = Reach(path, elbow)
         arm.supinate = -20 - 50 * punch
         arm.wrist = 0 * punch
+        arm.curl = 0 * punch + 145
     pose.pelvis[:, 1] += 9 * twist
     pose.spine[:, 1] += 19 * twist
     pose.head[:, 1] -= 21 * twist
@@ -100,4 +103,5 @@ def rotation_clapping(take: Take) -> Pose:
         arm.axial = arm.axial * 0 + 25 + 20 * clap
         arm.supinate = arm.supinate * 0 + 10 + 35 * clap
         arm.wrist = arm.wrist * 0
+        arm.curl = arm.curl * 0.2
     return pose

@@ -13,6 +13,7 @@ from mdtool.motion.rotations import matrix_to_rot6d
 from mdtool.motion.skeleton import JOINT_INDEX, JOINTS, OFFSETS
 
 _SIDES = ("left", "right")
+_ARM_JOINTS = ("collar", "shoulder", "elbow", "wrist", "hand")
 _PELVIS, _CHEST = JOINT_INDEX["pelvis"], JOINT_INDEX["spine3"]
 _SPINE_SHARES = {"spine1": 0.34, "spine2": 0.36, "spine3": 0.30}
 _HEAD_SHARES = {"neck": 0.5, "head": 0.5}
@@ -43,7 +44,7 @@ def assemble(pose: Pose, facing_deg: float, place: tuple[float, float]) -> tuple
     hips = _solve_legs(local, torso[:, _PELVIS], joints, pose)
     for side, name in enumerate(_SIDES):
         arm = _solve_arm(pose.arms[side], side, torso, joints)
-        for joint, rotation in zip(("collar", "shoulder", "elbow", "wrist"), arm, strict=True):
+        for joint, rotation in zip(_ARM_JOINTS, arm, strict=True):
             local[:, JOINT_INDEX[f"{name}_{joint}"]] = rotation
     turn = about(_Y, torch.tensor([facing_deg], dtype=torch.float64))
     root = (turn @ (hips + to_pelvis).unsqueeze(-1)).squeeze(-1) + torch.tensor([place[0], 0.0, place[1]])
@@ -58,7 +59,11 @@ def _solve_legs(local: Tensor, pelvis: Tensor, joints: Tensor, pose: Pose) -> Te
     feet = [place_foot(foot) for foot in pose.feet]
     over_ground = hips * hips.new_tensor([1.0, 0.0, 1.0])
     hips[:, 1] = lower_to_reach(
-        hips[:, 1], [socket + over_ground for socket in sockets], [ankle for ankle, _, _ in feet], pose.leg_reach
+        hips[:, 1],
+        [socket + over_ground for socket in sockets],
+        [ankle for ankle, _, _ in feet],
+        pose.leg_reach,
+        pose.softness,
     )
     for side, name in enumerate(_SIDES):
         ankle, foot, toes = feet[side]
@@ -74,16 +79,15 @@ def _solve_legs(local: Tensor, pelvis: Tensor, joints: Tensor, pose: Pose) -> Te
 
 
 def _solve_arm(arm: Arm, side: int, torso: Tensor, joints: Tensor) -> list[Tensor]:
-    """Local rotations of one arm's four joints; the right arm is solved as the mirror image of a left one."""
+    """Local rotations of one arm's five joints; the right arm is solved as the mirror image of a left one."""
     target = elbow = None
     if arm.reach is not None:
         flip = torch.tensor([SIGNS[side], 1.0, 1.0], dtype=torch.float64)
-        base = _PELVIS if arm.reach.frame == "pelvis" else _CHEST
         to_chest = torso[:, _CHEST].transpose(-1, -2)
-        reached = torso[:, base] @ (torch.from_numpy(arm.reach.target) * flip).unsqueeze(-1)
-        reached = reached + (joints[:, base] - joints[:, _CHEST]).unsqueeze(-1)
+        reached = torso[:, _PELVIS] @ (torch.from_numpy(arm.reach.target) * flip).unsqueeze(-1)
+        reached = reached + (joints[:, _PELVIS] - joints[:, _CHEST]).unsqueeze(-1)
         target = (to_chest @ reached).squeeze(-1) * flip
         points = torch.from_numpy(np.broadcast_to(arm.reach.elbow, arm.reach.target.shape).copy()) * flip
-        elbow = (to_chest @ torso[:, base] @ points.unsqueeze(-1)).squeeze(-1) * flip
+        elbow = (to_chest @ torso[:, _PELVIS] @ points.unsqueeze(-1)).squeeze(-1) * flip
     rotations = bend_arm(arm, target, elbow)
     return rotations if SIGNS[side] > 0 else [_MIRROR @ rotation @ _MIRROR for rotation in rotations]

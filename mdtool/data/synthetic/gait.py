@@ -49,7 +49,9 @@ def walking(take: Take) -> Pose:
     sway = take.draw(0.016, 0.028) * over_left
     pose.hips[:, 0] += x + sway * np.cos(np.deg2rad(heading))
     pose.hips[:, 2] += z - sway * np.sin(np.deg2rad(heading))
-    pose.hips[:, 1] += -0.012 + 0.012 * np.cos(2 * angle)
+    # The hips sink when the legs are apart, about as far as legs of that length do.
+    pose.hips[:, 1] += (stride_m / 1.3) ** 2 * (-0.020 + 0.020 * np.cos(2 * angle))
+    pose.softness = 0.012
     swing = take.draw(4, 7) * size
     pose.pelvis[:, 1] += heading - swing * ahead_left
     pose.pelvis[:, 2] += -take.draw(1.5, 3.5) * over_left
@@ -63,7 +65,7 @@ def walking(take: Take) -> Pose:
     for side, arm in enumerate(pose.arms):
         forward = np.sin(angle - late) * SIGNS[side]  # with the opposite leg
         arm.flex = arm.flex + 2 + arm_swing * (1 + 0.1 * SIGNS[side]) * forward
-        arm.elbow = arm.elbow + 6 + 0.55 * arm_swing * (1 + np.sin(angle - late - 0.35) * SIGNS[side])
+        arm.elbow = arm.elbow + 2 + 0.32 * arm_swing * (1 + np.sin(angle - late - 0.35) * SIGNS[side])
         arm.abduct = arm.abduct - 2
         arm.across = 4 * forward
     return pose

@@ -9,7 +9,7 @@ from mdtool.data.synthetic.performer import Take
 from mdtool.data.synthetic.pose import SIGNS, Pose
 
 _GRAVITY = 9.81
-_SINGLE_HUMP = 0.25
+_SINGLE_HUMP = 0.08
 """Share of the push on the floor that has one hump; the rest has two."""
 
 
@@ -40,8 +40,8 @@ def jumping_jack(take: Take) -> Pose:
     """Hop from feet together to feet apart with the arms overhead, and back; both feet leave the floor each time."""
     who = take.performer
     pose = take.stand()
-    period_s = take.draw(1.05, 1.3)
-    phase = take.phase(period_s, spread=0.04)
+    period_s = take.draw(1.0, 1.2) / who.tempo**0.5  # falling takes everybody the same time
+    phase = take.phase(period_s, spread=0.0)
     half_s = period_s * who.tempo / 2
     hop = 2 * phase  # one hop per unit: in the air first, then on the floor
     flight = np.clip(take.draw(0.19, 0.23) / half_s, 0.32, 0.46)
@@ -52,15 +52,15 @@ def jumping_jack(take: Take) -> Pose:
     apart_first = np.arange(hops) % 2
     width = np.where(
         apart_first == 1,
-        take.draw(0.30, 0.38) * who.vigour + take.rng.normal(0, 0.012, hops),
+        take.draw(0.29, 0.36) * who.vigour + take.rng.normal(0, 0.012, hops),
         take.draw(0.07, 0.11) + take.rng.normal(0, 0.006, hops),
     )
     spread = stepwise(hop, apart_first.astype(float), 0.0, float(flight), 0.45)
     forward = stepwise(hop, take.rng.normal(0, 0.015, hops), 0.0, float(flight))
     sideways = stepwise(hop, take.rng.normal(0, 0.015, hops), 0.0, float(flight))
     in_air = np.clip((hop % 1) / flight, 0, 1)
-    lift = (4 * in_air * (1 - in_air)) ** 1.5
-    heel = take.draw(30, 40) * (1 - 0.97 * crouch**0.75)
+    lift = (4 * in_air * (1 - in_air)) ** 2
+    heel = take.draw(30, 40) * (1 - crouch**0.75)
     for side, foot in enumerate(pose.feet):
         foot.x = SIGNS[side] * stepwise(hop, width, 0.0, float(flight), 0.45) + sideways
         foot.z = foot.z + forward
@@ -69,7 +69,8 @@ def jumping_jack(take: Take) -> Pose:
         foot.heel_rise = heel
     pose.hips[:, 0] += sideways
     pose.hips[:, 2] += forward + 0.045 * (1 - crouch)
-    pose.hips[:, 1] += rise + 0.055 - 0.045 * spread
+    pose.hips[:, 1] += rise + 0.022 - 0.045 * _bob(hop, float(flight))
+    pose.softness = 0.008
     bend = take.draw(6, 12) * crouch
     pose.pelvis[:, 0] += bend
     pose.spine[:, 0] += 0.6 * bend - 4 * spread
@@ -85,6 +86,18 @@ def jumping_jack(take: Take) -> Pose:
         arm.elbow = arm.elbow + (26 - arm.elbow) * up
         arm.supinate = arm.supinate + 70 * up
     return pose
+
+
+def _bob(hop: np.ndarray, flight: float) -> np.ndarray:
+    """Where the body is between feet together (0, even hops' take-off) and feet apart (1), without a force in the air.
+
+    Straight in the air, and a half sine of the same slope on the floor, which passes the end and comes back.
+    """
+    cycle, place = np.floor(hop), hop % 1
+    airborne = place / flight
+    landed = 1 + (1 - flight) / (flight * np.pi) * np.sin(np.pi * (place - flight) / (1 - flight))
+    moved = np.where(place < flight, airborne, landed)
+    return np.where(cycle % 2 == 0, moved, 1 - moved)
 
 
 def _hop_height(place: np.ndarray, flight: float, period_s: float) -> np.ndarray:

@@ -20,9 +20,8 @@ _SHOULDER = torch.tensor(OFFSETS[JOINT_INDEX["left_shoulder"]])
 _TOE = torch.tensor(OFFSETS[JOINT_INDEX["left_foot"]])
 _X, _Y, _Z = torch.eye(3, dtype=torch.float64)
 
-_REACH_SOFTNESS = 0.004
-"""Metres over which the hips ease into the limit that a leg's length sets."""
-_ARM_REACH = 0.985
+_ARM_REACH, _ARM_SOFTNESS = 0.99, 0.02
+"""Longest shoulder-to-wrist distance as a share of the arm, and the metres over which it is approached."""
 _TOES_RELAX_AT = 0.04
 """Lift in metres at which the toes have stopped lying flat on the floor."""
 
@@ -58,19 +57,22 @@ def place_foot(foot: Foot) -> tuple[Tensor, Tensor, Tensor]:
     return ankle, turn @ about(_X, heel_rise - toe_rise), about(_X, -heel_rise * on_floor)
 
 
-def lower_to_reach(hips_y: Tensor, hips: list[Tensor], ankles: list[Tensor], leg_reach: float) -> Tensor:
+def lower_to_reach(
+    hips_y: Tensor, hips: list[Tensor], ankles: list[Tensor], leg_reach: float, softness: float
+) -> Tensor:
     """The wished height of the hip midpoint [T], eased down to where both legs reach their ankles.
 
     Args:
         hips: left and right hip joint relative to the midpoint [T, 3] (x and z in the world, y the difference).
         ankles: left and right ankle in the world [T, 3].
+        leg_reach, softness: see Pose.
     """
     longest = leg_reach * sum(_LEG)
     heights = [hips_y]
     for hip, ankle in zip(hips, ankles, strict=True):
         across = (ankle - hip)[:, [0, 2]].square().sum(-1)
         heights.append(ankle[:, 1] + (longest**2 - across).clamp_min(1e-4).sqrt() - hip[:, 1])
-    return _soft_minimum(torch.stack(heights), _REACH_SOFTNESS)
+    return _soft_minimum(torch.stack(heights), softness)
 
 
 def bend_leg(hip: Tensor, ankle: Tensor, forward: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,7 +92,7 @@ def bend_leg(hip: Tensor, ankle: Tensor, forward: Tensor) -> tuple[Tensor, Tenso
 
 
 def bend_arm(arm: Arm, target: Tensor | None, elbow: Tensor | None) -> list[Tensor]:
-    """Local rotations of collar, shoulder, elbow and wrist of a LEFT arm; four of [T, 3, 3].
+    """Local rotations of collar, shoulder, elbow, wrist and fingers of a LEFT arm; five of [T, 3, 3].
 
     Args:
         target: wrist position in the axes of the chest, from the chest joint [T, 3]; the arm's angles when None.
@@ -109,7 +111,7 @@ def bend_arm(arm: Arm, target: Tensor | None, elbow: Tensor | None) -> list[Tens
         collar = _carry_shoulder(_unit(target - _COLLAR - _SHOULDER))
         line = target - _COLLAR - (collar @ _SHOULDER)
         distance = _soft_minimum(
-            torch.stack([line.norm(dim=-1), torch.full_like(line[:, 0], _ARM_REACH * sum(_ARM))]), 0.01
+            torch.stack([line.norm(dim=-1), torch.full_like(line[:, 0], _ARM_REACH * sum(_ARM))]), _ARM_SOFTNESS
         )
         raised, flexed = _two_bone_angles(distance, *_ARM)
         along = _unit(line)
@@ -122,6 +124,7 @@ def bend_arm(arm: Arm, target: Tensor | None, elbow: Tensor | None) -> list[Tens
         collar.transpose(-1, -2) @ upper,
         about(_Y, -flexed) @ half,
         half @ about(_Z, -torch.from_numpy(arm.wrist)),
+        about(_Z, -torch.from_numpy(arm.curl)),
     ]
 
 

@@ -64,7 +64,7 @@ def performer(seed: int, index: int) -> Performer:
         elbow_deg=pair(10, 26, 3.0),
         half_stance=float(rng.uniform(0.085, 0.13)),
         toe_out_deg=pair(4, 14, 2.0),
-        leg_reach=float(rng.uniform(0.9925, 0.997)),
+        leg_reach=float(rng.uniform(0.9945, 0.9985)),
         sway=float(rng.uniform(0.6, 1.4)),
     )
 
@@ -136,7 +136,8 @@ class Take:
                 axial=zero - 8,
                 elbow=zero + who.elbow_deg[side],
                 supinate=zero + self.draw(-25, -5),
-                wrist=zero + self.draw(0, 12),
+                wrist=zero + self.draw(0, 8),
+                curl=zero + self.draw(8, 24),
             )
             for side in range(2)
         )
@@ -151,7 +152,7 @@ class Take:
         frames = len(self.time_s)
         spot = np.array([0.205 + self.draw(-0.01, 0.01), 0.075 + self.draw(-0.015, 0.02), 0.0 + self.draw(-0.02, 0.02)])
         loose = 0.003 * wander(self.rng, self.time_s, 0.2, 0.8, 3)
-        return Reach(np.broadcast_to(spot, (frames, 3)) + loose, np.array([1.0, -0.1, -0.75]), "pelvis")
+        return Reach(np.broadcast_to(spot, (frames, 3)) + loose, np.array([1.0, -0.1, -0.75]))
 
     def imprecise(self, pose: Pose) -> Pose:
         """Add what a body and a sensor add: small smooth errors everywhere except at the feet; in place."""
@@ -159,8 +160,8 @@ class Take:
         for angles, deg in ((pose.pelvis, 0.25), (pose.spine, 0.45), (pose.head, 0.7)):
             angles += deg * wander(self.rng, self.time_s, 0.5, 4.0, 3)
         for arm in pose.arms:
-            noise = wander(self.rng, self.time_s, 0.5, 4.0, 7)
-            for column, name in enumerate(("across", "flex", "abduct", "axial", "elbow", "supinate", "wrist")):
+            noise = wander(self.rng, self.time_s, 0.5, 4.0, 8)
+            for column, name in enumerate(("across", "flex", "abduct", "axial", "elbow", "supinate", "wrist", "curl")):
                 setattr(arm, name, getattr(arm, name) + 0.6 * noise[:, column])
             if arm.reach is not None:
                 arm.reach.target = arm.reach.target + 0.002 * noise[:, :3]

@@ -7,7 +7,6 @@ Triples of angles are (bend forward, turn left, lean left).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -21,10 +20,9 @@ class Reach:
     """Where a wrist should be, instead of shoulder and elbow angles."""
 
     target: np.ndarray
-    """[T, 3] wrist position relative to the joint of `frame`, in that joint's axes, x MIRRORED for the right arm."""
+    """[T, 3] wrist position relative to the pelvis, in the axes of the pelvis, x MIRRORED for the right arm."""
     elbow: np.ndarray
     """[T, 3] or [3] direction in which the elbow points, in the same mirrored axes."""
-    frame: Literal["pelvis", "chest"]
 
 
 @dataclass
@@ -45,6 +43,8 @@ class Arm:
     """Outward rotation of the hand about the forearm, shared by forearm and wrist."""
     wrist: np.ndarray
     """Wrist flexion towards the palm."""
+    curl: np.ndarray
+    """Flexion of the fingers at the knuckles: 0 a flat hand, 145 a fist."""
     reach: Reach | None = None
     """When given, it replaces across, flex, abduct, axial and elbow."""
 
@@ -82,3 +82,5 @@ class Pose:
     feet: tuple[Foot, Foot]
     leg_reach: float
     """Longest hip-to-ankle distance as a share of thigh + shin; below 1 keeps the knees from locking."""
+    softness: float = 0.004
+    """Metres over which the hips ease into that limit; as large as the movement of the hips is fast."""

@@ -59,7 +59,10 @@ def standing_toe_touches(take: Take) -> Pose:
         arm.flex = arm.flex * (1 - down) + raised + (torso_bend + reach_deg + 2 * SIGNS[side]) * down
         arm.abduct = arm.abduct * (1 - 0.9 * down)
         arm.elbow = arm.elbow * (1 - 0.6 * down)
-        arm.supinate = arm.supinate - 30 * down
+        overhead = raised / 180
+        arm.axial = arm.axial - 50 * overhead
+        arm.supinate = arm.supinate - 30 * down + 60 * overhead
+        arm.curl = arm.curl * (1 - 0.7 * down)
     return pose
 
 
