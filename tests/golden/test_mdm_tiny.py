@@ -17,7 +17,6 @@ def test_mdm_tiny(golden: Golden) -> None:
     assert_close(network(x, timestep, action), g["out_cond"], atol=2e-5)
     assert_close(network(x, timestep), g["out_uncond"], atol=2e-5)
     assert_close(network(x, timestep, torch.full_like(action, -1)), g["out_uncond"], atol=2e-5)
-    assert_close(network(x, timestep, action, hide=torch.ones(4, dtype=torch.bool)), g["out_uncond"], atol=2e-5)
     assert_close(network(x[..., :37], timestep, action), g["out_37"], atol=2e-5)
     assert_close(network(g["x_1"], timestep[:1], action[:1]), g["out_1"], atol=2e-5)
     assert_close(tiny_denoiser(golden, actions=0)(x, timestep), g["out_no_cond_model"], atol=2e-5)

@@ -22,7 +22,6 @@ def tiny_denoiser(golden: Golden, *, actions: int = 5, mask_frames: bool = False
         heads=4,
         feedforward=64,
         dropout=0.0,
-        cond_mask_prob=0.1,
         mask_frames=mask_frames,
     )
     weights = {key[3:]: value for key, value in tensors(golden("mdm_tiny")).items() if key.startswith("sd/")}

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from mdtool.errors import MdtoolError
 from mdtool.networks.transformer import Denoiser, attention, sinusoid, sinusoidal_table
 
 SIZE: dict[str, Any] = {"width": 32, "layers": 3, "heads": 4, "feedforward": 48, "dropout": 0.0, "positions": 200}
@@ -101,14 +102,14 @@ def test_null_condition_is_one_thing_however_it_is_said(conditioning: str) -> No
     x, timestep, action = inputs()
     null = network(x, timestep)
     torch.testing.assert_close(network(x, timestep, torch.full_like(action, -1)), null)
-    hidden = network(x, timestep, action, hide=torch.tensor([True, False, True, False]))
+    hidden = network(x, timestep, torch.where(torch.tensor([True, False, True, False]), -1, action))
     shown = network(x, timestep, action)
     torch.testing.assert_close(hidden[[0, 2]], null[[0, 2]])
     torch.testing.assert_close(hidden[[1, 3]], shown[[1, 3]])
     assert (shown - null).flatten(1).abs().amax(1).min() > 1e-3
 
 
-@pytest.mark.parametrize("options", [{}, {"norm": "pre"}, {"conditioning": "adaln", "norm": "pre"}])
+@pytest.mark.parametrize("options", [{}, {"norm": "pre"}, {"conditioning": "adaln", "norm": "pre"}, {"patch": 3}])
 @torch.no_grad()
 def test_a_sample_does_not_depend_on_its_batch(options: dict[str, Any]) -> None:
     network = made(**options)
@@ -130,6 +131,21 @@ def test_padding_does_not_reach_real_frames() -> None:
     torch.testing.assert_close(after[0, ..., :6], before[0, ..., :6])
     short = network(x[:1, ..., :6], timestep[:1], action[:1])
     torch.testing.assert_close(before[:1, ..., :6], short, rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_patch_is_a_wider_row_of_frames() -> None:
+    # Three frames a token: the same as one frame of three times as many rows.
+    patched, wide = made(patch=3), made(rows=75)
+    x, timestep, action = inputs()
+    stacked = x.unflatten(-1, (3, 3)).permute(0, 4, 1, 2, 3).flatten(1, 2)
+    expected = wide(stacked, timestep, action).unflatten(1, (3, 25)).permute(0, 2, 3, 4, 1).flatten(-2)
+    torch.testing.assert_close(patched(x, timestep, action), expected)
+
+
+def test_patches_with_masked_frames_are_refused() -> None:
+    with pytest.raises(MdtoolError, match="use patch 1"):
+        Denoiser(patch=2, mask_frames=True)
 
 
 def test_adaln_starts_as_zero_and_learns() -> None:
