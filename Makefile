@@ -39,7 +39,7 @@ check: $(VENV)/.ready
 	$(VENV)/bin/mypy
 
 bench: $(VENV)/.ready
-	$(PY) -m mdtool.bench --out bench.json
+	$(VENV)/bin/mdtool bench --out bench.json
 
 clean:
 	rm -rf demo runs build dist .pytest_cache .ruff_cache .mypy_cache bench.json

@@ -10,10 +10,11 @@ import typer
 
 from mdtool import __version__
 from mdtool.cli import preprocess
+from mdtool.cli.bench import bench
 from mdtool.cli.demo import demo
 from mdtool.cli.evaluate import evaluate
 from mdtool.cli.info import info
-# from mdtool.cli.render import render
+from mdtool.cli.render import render
 from mdtool.cli.sample import sample
 from mdtool.cli.train import train
 from mdtool.errors import MdtoolError
@@ -30,8 +31,9 @@ app.add_typer(preprocess.app, name="preprocess", help="Raw recordings → motion
 app.command()(train)
 app.command()(sample)
 app.command()(evaluate)
-# app.command()(render)
+app.command()(render)
 app.command()(info)
+app.command()(bench)
 app.command()(demo)
 
 

@@ -26,7 +26,9 @@ def evaluate(
     weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Diffusion steps; fewer is faster.")] = None,
     sampler: Annotated[str | None, typer.Option(help="ddpm or ddim; the preset's own by default.")] = None,
-    guidance: Annotated[float, typer.Option(help="Classifier-free guidance scale; 1 is off.")] = 1.0,
+    guidance: Annotated[
+        float | None, typer.Option(help="Classifier-free guidance scale, 1 is off; the preset's own by default.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
 ) -> None:
@@ -62,7 +64,7 @@ def evaluate(
         tested = load_generator(target, weights, where)
         tested.options = {"steps": steps, "sampler": sampler, "guidance": guidance}
         details = {"weights": tested.weights, "checkpoint_sha256": tested.sha256, **tested.options}
-    elif (weights, steps, sampler, guidance) != (None, None, None, 1.0):
+    elif (weights, steps, sampler, guidance) != (None, None, None, None):
         raise MdtoolError(f"--weights, --steps, --sampler and --guidance go with a run; {target} is a motion file")
     elif data.exists() and target.exists() and not data.samefile(target):
         tested = read_motions(target)

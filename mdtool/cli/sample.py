@@ -17,7 +17,9 @@ def sample(
     first: Annotated[int, typer.Option(min=0, help="Index of the first sample of the seed.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Diffusion steps; fewer is faster.")] = None,
     sampler: Annotated[str | None, typer.Option(help="ddpm or ddim; the preset's own by default.")] = None,
-    guidance: Annotated[float, typer.Option(help="Classifier-free guidance scale; 1 is off.")] = 1.0,
+    guidance: Annotated[
+        float | None, typer.Option(help="Classifier-free guidance scale, 1 is off; the preset's own by default.")
+    ] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames per motion; as trained by default.")] = None,
     weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Motions per network call.")] = 64,

@@ -1,14 +1,16 @@
-"""Spectral preconditioning: EDM's skip connection, one per temporal frequency and feature.
+"""Spectral preconditioning: EDM's skip connection, one per action, feature and temporal frequency.
 
 Karras et al. 2022 (eq. 7) give a network's output the scale of what is left to predict when the data has one
-standard deviation. Motion has a spectrum instead: slow movement is large, fast movement tiny. In the DCT of a
-window, coefficient (k, f) has its own variance v, and x_t = a x_0 + s e with white noise e; then
+standard deviation. Motion has a spectrum instead: slow movement is large, fast movement tiny, and waving has
+another spectrum than walking. In the DCT of a window, coefficient (f, k) of condition c has its own mean m and
+variance v, and x_t = a x_0 + s e with white noise e; then
 
-    x̂_0 = [v a / (v a² + s²)] x_t + [√v s / √(v a² + s²)] · network
+    x̂_0 = m + [v a / (v a² + s²)] (x_t - a m) + [√v s / √(v a² + s²)] · network
 
-is the best linear (Wiener) estimate plus the network's correction at unit scale. With v = 1 everywhere it is
-the v-prediction of Salimans & Ho 2022. A network that has learnt little already returns motion with the
-spectrum of motion: it cannot shake, because at high frequencies both factors vanish.
+is the posterior mean of that Gaussian (a Wiener filter) plus the network's correction at unit scale. With m = 0 and
+v = 1 everywhere it is the v-prediction of Salimans & Ho 2022. A network that has learnt little already returns
+motion with the spectrum of its action: it does not shake, because at high frequencies both factors vanish, and a
+wave waves, because its own frequencies keep their variance.
 """
 
 from __future__ import annotations
@@ -20,43 +22,57 @@ from torch import Tensor, nn
 
 
 class SpectralPreconditioner(nn.Module):
-    """Turns a network's output into an estimate of x_0; holds the data's variance per DCT coefficient."""
+    """Turns a network's output into an estimate of x_0; holds the data's mean and spectrum per condition."""
 
+    mean: Tensor
     variance: Tensor
     basis: Tensor
 
-    def __init__(self, features: int, frames: int) -> None:
-        """A white spectrum until `fit` is called; features F per frame, T frames."""
-        super().__init__()
-        self.register_buffer("variance", torch.ones(features, frames))
-        self.register_buffer("basis", dct_basis(frames), persistent=False)
-
-    def fit(self, data: Tensor, floor: float = 1e-6) -> None:
-        """Measure the variance of each DCT coefficient of data [n, F, T] (mean removed by the caller)."""
-        self.variance.copy_((data @ self.basis.T).square().mean(0).clamp_min(floor))
-
-    def estimate(self, output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
-        """x̂_0 [B, F, T] from the network's output and x_t [B, F, T]; signal a and noise s are [B, 1, 1]."""
-        skip, scale = self.factors(signal, noise)
-        return ((x_t @ self.basis.T) * skip + (output @ self.basis.T) * scale) @ self.basis
-
-    def factors(self, signal: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """(skip factor, output factor) of every coefficient; [B, F, T] each."""
-        total = self.variance * signal**2 + noise**2
-        return self.variance * signal / total, (self.variance / total).sqrt() * noise
-
-    def weighted_error(self, difference: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
-        """Squared error of x̂_0 in units of the output factor, each coefficient weighted by its share of variance.
+    def __init__(self, conditions: int, features: int, frames: int) -> None:
+        """White noise around 0 until `fit` is called; features F per frame, T frames.
 
         Args:
-            difference: x̂_0 - x_0 [B, F, T].
+            conditions: number of labels; one more row holds the whole data set, for the null condition.
+        """
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(conditions + 1, features, frames))
+        self.register_buffer("variance", torch.ones(conditions + 1, features, frames))
+        self.register_buffer("basis", dct_basis(frames), persistent=False)
+
+    def fit(self, data: Tensor, condition: Tensor, floor: float = 1e-6) -> None:
+        """Measure mean and variance of each DCT coefficient of data [n, F, T], labels [n].
+
+        A label that does not occur keeps the statistics of the whole set.
+        """
+        spectrum = data @ self.basis.T
+        rows = len(self.mean) - 1
+        for label in [rows, *range(rows)]:
+            chosen = spectrum if label == rows else spectrum[condition == label]
+            source = chosen if len(chosen) > 1 else spectrum
+            self.mean[label] = source.mean(0)
+            self.variance[label] = source.var(0, unbiased=False).clamp_min(floor)
+
+    def estimate(self, output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor, condition: Tensor | None) -> Tensor:
+        """x̂_0 of the network's output.
+
+        Args:
+            output, x_t: [B, F, T].
+            signal, noise: a and s, [B, 1, 1].
+            condition: labels [B], negative for the null condition; None is null for all.
 
         Returns:
-            [B]; what EDM's λ(σ) = 1 / c_out² does, for a spectrum: every noise level counts alike.
+            [B, F, T].
         """
-        total = self.variance * signal**2 + noise**2
-        spectrum = (difference @ self.basis.T).square() * total / noise**2
-        return spectrum.flatten(1).mean(1) / self.variance.mean()
+        null = len(self.mean) - 1
+        if condition is None:
+            rows = torch.full((len(x_t),), null, device=x_t.device)
+        else:
+            rows = torch.where(condition < 0, null, condition)
+        mean, variance = self.mean[rows], self.variance[rows]
+        total = variance * signal**2 + noise**2
+        seen = x_t @ self.basis.T
+        guess = mean + variance * signal / total * (seen - signal * mean)
+        return (guess + (variance / total).sqrt() * noise * (output @ self.basis.T)) @ self.basis
 
 
 def dct_basis(frames: int) -> Tensor:

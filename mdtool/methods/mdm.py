@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mdtool.config import Strict, validated
 from mdtool.diffusion.gaussian import GaussianDiffusion
-from mdtool.diffusion.guidance import classifier_free
+from mdtool.diffusion.guidance import NO_CONDITION, classifier_free
 from mdtool.diffusion.preconditioning import SpectralPreconditioner
 from mdtool.diffusion.samplers import ddim, ddim_inversion, ddpm
 from mdtool.diffusion.schedules import betas
@@ -45,9 +45,12 @@ class MDMConfig(Strict):
     feedforward: int = Field(1024, gt=0)
     dropout: float = Field(0.0, ge=0, lt=1)
     cond_mask_prob: float = Field(0.1, ge=0, le=1)
+    """Share of training samples whose action is hidden, so that guidance is possible."""
     conditional: bool = True
     norm: Literal["post", "pre"] = "post"
     conditioning: Literal["token", "adaln"] = "token"
+    patch: int = Field(1, gt=0)
+    """Consecutive frames that share a token."""
     axes: Literal["y-up", "y-down"] = "y-down"
     origin: Literal["first-frame", "ground"] = "first-frame"
     heading: bool = False
@@ -65,6 +68,8 @@ class MDMConfig(Strict):
     """Default of `mdtool sample`."""
     sample_steps: int | None = Field(None, gt=0)
     """Default number of sampling steps; all of them when not given."""
+    guidance: float = 1.0
+    """Default classifier-free guidance scale; 1 is off, as in the published protocols."""
 
     @model_validator(mode="after")
     def _consistent(self) -> MDMConfig:
@@ -72,10 +77,14 @@ class MDMConfig(Strict):
             raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
         if self.standardise and self.prediction == "x0":
             raise ValueError('standardise needs prediction "v", "eps" or "spectral": "x0" weighs the plain features')
+        if self.frames % self.patch:
+            raise ValueError(f"frames ({self.frames}) must be a multiple of patch ({self.patch})")
         if self.prediction == "spectral" and not self.standardise:
             raise ValueError('prediction "spectral" needs standardise = true')
         if self.sample_steps is not None and self.sample_steps > self.diffusion_steps:
             raise ValueError("sample_steps must not exceed diffusion_steps")
+        if self.guidance != 1 and not (self.conditional and self.cond_mask_prob > 0):
+            raise ValueError("guidance other than 1 needs cond_mask_prob above 0")
         return self
 
 
@@ -89,19 +98,20 @@ class MDM(Method):
         super().__init__()
         self.config = config = validated(MDMConfig, settings, "mdm settings")
         self.frames, self.fps, self.actions = config.frames, fps, list(actions)
+        self.labels = self.actions if config.conditional else []
         self.layout = FeatureLayout(config.axes, config.origin, config.heading)
         self.network = Denoiser(
             rows=ROWS,
             channels=CHANNELS,
-            actions=len(actions) if config.conditional else 0,
+            actions=len(self.labels),
             width=config.width,
             layers=config.layers,
             heads=config.heads,
             feedforward=config.feedforward,
             dropout=config.dropout,
-            cond_mask_prob=config.cond_mask_prob,
             norm=config.norm,
             conditioning=config.conditioning,
+            patch=config.patch,
             positions=max(config.diffusion_steps, config.frames + 1),
         )
         self.process = GaussianDiffusion(betas(config.schedule, config.diffusion_steps))
@@ -112,7 +122,7 @@ class MDM(Method):
             self.register_buffer("mean", torch.zeros(ROWS, CHANNELS, 1))
             self.register_buffer("scale", torch.ones(ROWS, CHANNELS, 1))
         if config.prediction == "spectral":
-            self.spectrum = SpectralPreconditioner(ROWS * CHANNELS, config.frames)
+            self.spectrum = SpectralPreconditioner(len(self.labels), ROWS * CHANNELS, config.frames)
 
     # ---- training ---------------------------------------------------------------------------------------------
 
@@ -127,7 +137,7 @@ class MDM(Method):
         variance[-1, 3:] = variance[-1, :3].mean()  # the root row's three zeros do not dilute its scale
         self.scale.copy_(variance.mean(1).sqrt().clamp_min(0.02)[:, None, None].expand_as(self.scale))
         if self.config.prediction == "spectral":
-            self.spectrum.fit(((features - self.mean) / self.scale).flatten(1, 2))
+            self.spectrum.fit(((features - self.mean) / self.scale).flatten(1, 2), batch.action)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Reconstruction and weighted geometric terms; `loss` carries the importance weight of its timestep."""
@@ -137,8 +147,9 @@ class MDM(Method):
         noise = torch.randn(x0.shape, generator=rng, device=x0.device)
         hide = torch.rand(len(x0), generator=rng, device=x0.device) < config.cond_mask_prob
         x_t, signal, noise_scale = self.process.diffuse(x0, timestep, noise)
-        output = self.network(x_t, timestep, batch.action if config.conditional else None, hide=hide).float()
-        estimate = self._x0(output, x_t, timestep)
+        action = torch.where(hide, NO_CONDITION, batch.action) if config.conditional else None
+        output = self.network(x_t, timestep, action).float()
+        estimate = self._x0(output, x_t, timestep, action)
         terms = self._terms(output, estimate, x0, noise, signal, noise_scale)
         self.timesteps.record(timestep, terms["loss"])
         self.histogram.add(timestep)
@@ -161,9 +172,7 @@ class MDM(Method):
                 self._unscaled(estimate), self._unscaled(x0), weights, foot_space=config.foot_space
             )
         if config.prediction == "spectral":
-            own = self.spectrum.weighted_error(
-                (estimate - x0).flatten(1, 2), signal.flatten(1, 2), noise_scale.flatten(1, 2)
-            )
+            own = masked_l2(estimate / noise_scale, x0 / noise_scale)  # v-prediction's weight: 1 + SNR of x_0
         elif config.prediction == "x0":
             return terms
         else:
@@ -237,14 +246,15 @@ class MDM(Method):
         return Description(
             method="mdm",
             parameters=sum(parameter.numel() for parameter in self.parameters()),
-            network_calls=self.config.sample_steps or self.config.diffusion_steps,
+            network_calls=(self.config.sample_steps or self.config.diffusion_steps)
+            * (1 if self.config.guidance == 1 else 2),
             frames=(self.frames, self.frames),
             fps=self.fps,
             conditions="action" if self.config.conditional else "none",
         )
 
     def _denoiser(self, action: Tensor | None, guidance: object) -> Callable[[Tensor, Tensor], Tensor]:
-        scale = 1.0 if guidance is None else guidance
+        scale = self.config.guidance if guidance is None else guidance
         if not isinstance(scale, (int, float, Tensor)):
             raise MdtoolError(f"guidance must be a number, not {guidance!r}")
         guided = isinstance(scale, Tensor) or scale != 1
@@ -252,7 +262,7 @@ class MDM(Method):
             raise MdtoolError("guidance needs a run trained with cond_mask_prob above 0: use --guidance 1")
 
         def denoise(x: Tensor, timestep: Tensor, condition: Tensor | None = None) -> Tensor:
-            return self._x0(self.network(x, timestep, condition).float(), x, timestep)
+            return self._x0(self.network(x, timestep, condition).float(), x, timestep, condition)
 
         if action is None or not self.config.conditional:
             return denoise
@@ -266,13 +276,14 @@ class MDM(Method):
             raise MdtoolError(f"this run has {self.config.diffusion_steps} diffusion steps: --steps {steps} is too many")
         return self.process.respaced(steps if isinstance(steps, str) else [int(str(steps))])
 
-    def _x0(self, output: Tensor, x_t: Tensor, timestep: Tensor) -> Tensor:
+    def _x0(self, output: Tensor, x_t: Tensor, timestep: Tensor, action: Tensor | None) -> Tensor:
         """x̂_0 of the network's output; `timestep` is of the original process."""
         if self.config.prediction != "spectral":
             return self.process.x0_from(self.config.prediction, output, x_t, timestep)
         signal = self.process.table("sqrt_alphas_cumprod", timestep, x_t).flatten(1, 2)
         noise = self.process.table("sqrt_one_minus_alphas_cumprod", timestep, x_t).flatten(1, 2)
-        return self.spectrum.estimate(output.flatten(1, 2), x_t.flatten(1, 2), signal, noise).view_as(x_t)
+        estimate = self.spectrum.estimate(output.flatten(1, 2), x_t.flatten(1, 2), signal, noise, action)
+        return estimate.view_as(x_t)
 
     def _scaled(self, features: Tensor) -> Tensor:
         return (features - self.mean) / self.scale if self.config.standardise else features

@@ -6,7 +6,7 @@ translation, AdamW, batch 64, 60 consecutive frames.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,8 +14,8 @@ from torch.nn.functional import cross_entropy
 
 from mdtool.config import Strict, validated
 from mdtool.methods.contract import Batch, Trainable
-from mdtool.motion.features import face_forward
-from mdtool.motion.skeleton import PARENTS
+from mdtool.motion.features import FeatureLayout
+from mdtool.motion.skeleton import JOINTS, PARENTS
 from mdtool.networks.stgcn import STGCN
 
 
@@ -23,6 +23,10 @@ class RecogniserConfig(Strict):
     """Settings of the recogniser."""
 
     frames: int = 60
+    width: int = 64
+    """Channels of the first blocks; the published recogniser has 64, and features four times as many."""
+    axes: Literal["y-up", "y-down"] = "y-up"
+    """y-down for the published UESTC recogniser, which saw camera-frame data."""
     heading: bool = False
     """Turn every window so that its first frame faces +z; for data whose people walk in any direction."""
     label_smoothing: float = 0.0
@@ -30,13 +34,14 @@ class RecogniserConfig(Strict):
 
 
 class Recogniser(Trainable):
-    """ST-GCN with its loss; features are the 256 numbers before the last layer."""
+    """ST-GCN with its loss; features are the numbers before the last layer (256 at the published width)."""
 
     def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:
         super().__init__()
         self.config = validated(RecogniserConfig, settings, "recogniser settings")
         self.frames, self.fps, self.actions = self.config.frames, fps, list(actions)
-        self.network = STGCN(len(actions), PARENTS)
+        self.layout = FeatureLayout(axes=self.config.axes, heading=self.config.heading)
+        self.network = STGCN(len(actions), PARENTS, width=self.config.width)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Cross-entropy and the share of right answers of the batch, per sample [B]."""
@@ -46,13 +51,11 @@ class Recogniser(Trainable):
 
     def inputs(self, rot6d: Tensor, root: Tensor) -> Tensor:
         """Network input [B, 24, 6, T] of windows [B, T, 24, 6], [B, T, 3]."""
-        if self.config.heading:
-            rot6d, _ = face_forward(rot6d, root)
-        return rot6d.permute(0, 2, 3, 1)
+        return self.layout.encode(rot6d, root)[:, :JOINTS]
 
     @torch.no_grad()
     def features_and_logits(self, rot6d: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
-        """(features [B, 256], logits [B, actions]) of windows; running statistics are used, not the batch's."""
+        """(features [B, 4 width], logits [B, actions]) of windows; running statistics are used, not the batch's."""
         self.eval()
         features: Tensor
         logits: Tensor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from mdtool.errors import MdtoolError
+from mdtool.networks.precision import use_fast_float32
 
 
 def prepare(name: str, threads: int | None) -> torch.device:
@@ -27,4 +28,6 @@ def prepare(name: str, threads: int | None) -> torch.device:
         raise MdtoolError(f"--device {name}: not available on this machine; use cpu") from error
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
+    else:
+        use_fast_float32()
     return device

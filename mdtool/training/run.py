@@ -150,6 +150,10 @@ def load_generator(path: str | Path, track: str | None = None, device: torch.dev
     return Generator(method.to(device or torch.device("cpu")), track, sha256)  # type: ignore[arg-type]
 
 
+BATCH = 16
+"""Windows per call of the recogniser: on a CPU larger batches spend their time in page faults."""
+
+
 class LoadedRecogniser:
     """A trained recogniser as the evaluation uses it."""
 
@@ -158,10 +162,10 @@ class LoadedRecogniser:
         self.actions, self.frames, self.fps = method.actions, method.frames, method.fps
 
     def features_and_logits(self, rot6d: torch.Tensor, root: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(features [n, 256], logits [n, actions]) of windows [n, T, 24, 6], [n, T, 3], in batches of 100."""
+        """(features [n, F], logits [n, actions]) of windows [n, T, 24, 6], [n, T, 3], in batches that fit a cache."""
         parts = [
-            self.method.features_and_logits(rot6d[first : first + 100], root[first : first + 100])
-            for first in range(0, len(rot6d), 100)
+            self.method.features_and_logits(rot6d[first : first + BATCH], root[first : first + BATCH])
+            for first in range(0, len(rot6d), BATCH)
         ]
         return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 

@@ -1,0 +1,52 @@
+"""`mdtool bench`: how fast this machine trains and samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def bench(
+    out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("bench.json"),
+    preset: Annotated[str, typer.Option(help="Preset whose network is timed.")] = "thesis",
+    batch: Annotated[int, typer.Option(min=1, help="Windows per step.")] = 64,
+    actions: Annotated[int, typer.Option(min=1, help="Number of action labels.")] = 40,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed repeats; medians are reported.")] = 3,
+    precision: Annotated[list[str] | None, typer.Option(help="fp32 and/or bf16; both by default.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+) -> None:
+    """Time training and sampling in each precision, beside the machine's own matrix-product rate.
+
+    Machines drift: compare rows of one run with each other, not with those of another run.
+    """
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from mdtool.atomic import write_text
+    from mdtool.config import load_preset
+    from mdtool.evaluation import bench as measure
+    from mdtool.methods.registry import build_generator
+    from mdtool.training.device import prepare
+
+    where = prepare(device, threads)
+    table = load_preset(preset)
+    labels = [f"action {k}" for k in range(actions)]
+    rows = []
+    console = Console()
+    for name in precision or ["fp32", "bf16"]:
+        console.print(f"timing {preset} in {name}, batch {batch} …", highlight=False)
+        method = build_generator(table["method"], table["model"], labels, 30.0)
+        rows.append(measure.bench(method, batch, where, name, repeats))
+    result = {"machine": measure.machine(where), "preset": preset, "batch": batch, "rows": rows}
+    write_text(out, json.dumps(result, indent=2) + "\n")
+    shown = Table("", *(row["precision"] for row in rows), title=f"{preset}, batch {batch}, {where}")
+    for key in rows[0]:
+        if key != "precision":
+            shown.add_row(key, *(f"{row[key]:.4g}" for row in rows))
+    console.print(shown)
+    console.print(f"wrote {out}", highlight=False)
