@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mdtool.errors import MdtoolError
 
-
 Model = TypeVar("Model", bound=BaseModel)
 
 

@@ -68,4 +68,4 @@ def demo(
         (video, "a grid of them to watch"),
         (strip, "one of them as a picture"),
     ):
-        console.print(f"  {str(path):32} {what}", highlight=False)
+        console.print(f"  {path!s:32} {what}", highlight=False)

@@ -38,10 +38,16 @@ def _motions(path: Path, console: Console) -> None:
     motions = read_motions(path)
     lengths, seconds = motions.lengths, float((motions.lengths / motions.fps).sum())
     rates = ", ".join(f"{rate:g}" for rate in sorted(set(motions.fps.tolist())))
-    console.print(f"[bold]{path}[/bold]: motion file, {len(motions)} clips, {len(motions.rot6d)} frames, {seconds:.1f} s")
-    console.print(f"frame rate {rates} fps; {lengths.min()} to {lengths.max()} frames a clip, median {np.median(lengths):g}")
+    console.print(
+        f"[bold]{path}[/bold]: motion file, {len(motions)} clips, {len(motions.rot6d)} frames, {seconds:.1f} s"
+    )
+    console.print(
+        f"frame rate {rates} fps; {lengths.min()} to {lengths.max()} frames a clip, median {np.median(lengths):g}"
+    )
     extras = [name for name in ("text", "betas", "noise") if getattr(motions, name) is not None]
-    console.print(f"subjects: {len(set(motions.subject)) if motions.subject else 0}; with {', '.join(extras) or 'no extras'}")
+    console.print(
+        f"subjects: {len(set(motions.subject)) if motions.subject else 0}; with {', '.join(extras) or 'no extras'}"
+    )
     table = Table("action", *SPLITS, "frames")
     for label in [*range(len(motions.actions)), -1]:
         chosen = motions.action == label
@@ -74,6 +80,9 @@ def _run(path: Path, console: Console) -> None:
 
 def _results(path: Path, console: Console) -> None:
     from mdtool.evaluation.results import read_results
-    from mdtool.evaluation.tables import results_table
+    from mdtool.evaluation.tables import result_tables
 
-    console.print(results_table(read_results(path)))
+    results = read_results(path)
+    console.print(f"[bold]{path}[/bold]: results of {results.target} against {results.data}", highlight=False)
+    for table in result_tables(results):
+        console.print(table)

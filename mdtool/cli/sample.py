@@ -11,7 +11,9 @@ import typer
 def sample(
     run: Annotated[Path | None, typer.Argument(help="Run folder; the newest under runs/ by default.")] = None,
     out: Annotated[Path, typer.Option(help="Motion file to write.")] = Path("sample.h5"),
-    action: Annotated[list[str] | None, typer.Option(help="Action to make; repeat for several; all by default.")] = None,
+    action: Annotated[
+        list[str] | None, typer.Option(help="Action to make; repeat for several; all by default.")
+    ] = None,
     count: Annotated[int, typer.Option(min=1, help="Number of motions, spread evenly over the actions.")] = 16,
     seed: Annotated[int, typer.Option(help="Sample i of a seed is the same motion in any batch.")] = 0,
     first: Annotated[int, typer.Option(min=0, help="Index of the first sample of the seed.")] = 0,
@@ -50,7 +52,13 @@ def sample(
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("sampling", total=count)
         motions = generator.sample(
-            wanted, seed, first, batch, frames, keep_noise=True, progress=lambda done: progress.update(task, completed=done)
+            wanted,
+            seed,
+            first,
+            batch,
+            frames,
+            keep_noise=True,
+            progress=lambda done: progress.update(task, completed=done),
         )
     motions.provenance = provenance(
         run=str(run), weights=generator.weights, checkpoint_sha256=generator.sha256, seed=seed, first=first,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mdtool.atomic import write_text
-from mdtool.evaluation.physical import Card
+from mdtool.errors import MdtoolError
+from mdtool.evaluation.physical import ActionRow, Card, CardRow
 
 PROTOCOL = "action-to-motion 1"
 """Name and version of the protocol; results of different protocols are not comparable."""
@@ -92,6 +93,37 @@ def write_results(path: str | Path, results: Results) -> None:
         MdtoolError: the place cannot be written.
     """
     write_text(path, json.dumps(results.to_dict(), indent=1, allow_nan=False) + "\n")
+
+
+def read_results(path: str | Path) -> Results:
+    """Read what `write_results` wrote.
+
+    Raises:
+        MdtoolError: the file cannot be read, or is not a results file of this protocol.
+    """
+    try:
+        table = json.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise MdtoolError(f"cannot read {path}: {error.strerror}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise MdtoolError(f"{path} is not a results file: {error}") from error
+    if not isinstance(table, dict) or table.pop("protocol", None) != PROTOCOL:
+        raise MdtoolError(f"{path} is not a results file of protocol {PROTOCOL!r}: evaluate again")
+    plain = table["card"]
+    rows = [CardRow(**_with_nan(row, CardRow)) for row in plain["rows"]]
+    actions = [
+        ActionRow(**{key: value for key, value in _with_nan(row, ActionRow).items() if key != "ratio"})
+        for row in plain["actions"]
+    ]
+    card = Card(plain["clips"], plain["reference_clips"], rows, actions, tuple(plain["names"]))
+    scores = {name: Spread(tuple(spread["values"])) for name, spread in table.pop("scores").items()}
+    return Results(**{**table, "card": card, "scores": scores})
+
+
+def _with_nan(row: dict[str, Any], kind: type) -> dict[str, Any]:
+    """Null is NaN again where the field is a number."""
+    numbers = {entry.name for entry in fields(kind) if entry.type == "float"}
+    return {key: math.nan if value is None and key in numbers else value for key, value in row.items()}
 
 
 def _without_nan(value: Any) -> Any:

@@ -49,7 +49,7 @@ class Trainable(nn.Module, abc.ABC):
 
     def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
         """Set data-dependent constants before the first step; `windows(n)` draws n training windows."""
-        return None
+        return
 
     @abc.abstractmethod
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
@@ -61,7 +61,7 @@ class Trainable(nn.Module, abc.ABC):
 
     def load_training_state(self, state: dict[str, Tensor]) -> None:
         """Restore what `training_state` gave."""
-        return None
+        return
 
 
 class Method(Trainable):

@@ -42,7 +42,9 @@ class Generator:
         if not len(actions):
             raise MdtoolError("nothing to sample: ask for at least one motion")
         if min(actions) < 0 or max(actions) >= len(self.actions):
-            raise MdtoolError(f"action labels must lie in 0 … {len(self.actions) - 1}, not {min(actions)} … {max(actions)}")
+            raise MdtoolError(
+                f"action labels must lie in 0 … {len(self.actions) - 1}, not {min(actions)} … {max(actions)}"
+            )
         device = next(self.method.parameters()).device
         clips: list[Motion] = []
         for begin in range(0, len(actions), batch):

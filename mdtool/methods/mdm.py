@@ -168,9 +168,7 @@ class MDM(Method):
         }
         terms: dict[str, Tensor] = {"loss": x0.new_zeros(len(x0))}
         if any(weights.values()):
-            terms = motion_losses(
-                self._unscaled(estimate), self._unscaled(x0), weights, foot_space=config.foot_space
-            )
+            terms = motion_losses(self._unscaled(estimate), self._unscaled(x0), weights, foot_space=config.foot_space)
         if config.prediction == "spectral":
             own = masked_l2(estimate / noise_scale, x0 / noise_scale)  # v-prediction's weight: 1 + SNR of x_0
         elif config.prediction == "x0":
@@ -199,7 +197,9 @@ class MDM(Method):
         """
         frames = self.frames if frames is None else frames
         if frames != self.frames:
-            raise MdtoolError(f"this run was trained on {self.frames} frames and cannot make {frames}: use --frames {self.frames}")
+            raise MdtoolError(
+                f"this run was trained on {self.frames} frames and cannot make {frames}: use --frames {self.frames}"
+            )
         return torch.stack([torch.randn(ROWS, CHANNELS, frames, generator=rng) for rng in rngs])
 
     def decode(self, noise: Tensor, action: Tensor | None, **options: object) -> Tensor:
@@ -273,7 +273,9 @@ class MDM(Method):
         if steps is None or steps == self.config.diffusion_steps:
             return self.process
         if isinstance(steps, int) and steps > self.config.diffusion_steps:
-            raise MdtoolError(f"this run has {self.config.diffusion_steps} diffusion steps: --steps {steps} is too many")
+            raise MdtoolError(
+                f"this run has {self.config.diffusion_steps} diffusion steps: --steps {steps} is too many"
+            )
         return self.process.respaced(steps if isinstance(steps, str) else [int(str(steps))])
 
     def _x0(self, output: Tensor, x_t: Tensor, timestep: Tensor, action: Tensor | None) -> Tensor:

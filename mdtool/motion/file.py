@@ -163,4 +163,6 @@ def _check_content(path: Path, motions: MotionSet) -> None:
         if not finite.all():
             row = int(np.argwhere(~finite)[0][0])
             clip = row if name == "fps" else int(np.searchsorted(start, row, side="right") - 1)
-            raise MdtoolError(f"{path} holds NaN or infinite numbers in {name}, first in clip {clip}: repair or drop it")
+            raise MdtoolError(
+                f"{path} holds NaN or infinite numbers in {name}, first in clip {clip}: repair or drop it"
+            )

@@ -113,8 +113,9 @@ class MotionSet:
         betas = noise = None
         if any(clip.betas is not None for clip in clips):
             betas = np.stack([np.zeros(10) if c.betas is None else c.betas for c in clips]).astype(np.float32)
-        if all(clip.noise is not None for clip in clips) and len({np.shape(c.noise) for c in clips}) == 1:
-            noise = np.stack([np.asarray(clip.noise) for clip in clips]).astype(np.float32)
+        latents = [clip.noise for clip in clips if clip.noise is not None]
+        if len(latents) == len(clips) and len({latent.shape for latent in latents}) == 1:
+            noise = np.stack(latents).astype(np.float32)
         return cls(
             rot6d=np.concatenate([clip.rot6d for clip in clips]).astype(np.float32),
             root=np.concatenate([clip.root for clip in clips]).astype(np.float32),

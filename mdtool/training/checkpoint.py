@@ -1,12 +1,12 @@
 """A run's folder: settings, weights, resumable state, logs.
 
-    config.toml                          every setting, resolved
-    checkpoints/step-000001000.safetensors          weights, with the EMA tracks' weights as
-    checkpoints/step-000001000-ema-0.9995.safetensors  files of their own
-    checkpoints/state.pt                 all that an exact resume needs, in one file replaced atomically
-    metrics.jsonl                        one JSON object per logged step
-    timesteps.npz                        draws per bin of optimiser steps × diffusion step
-    log                                  what happened when
+config.toml                          every setting, resolved
+checkpoints/step-000001000.safetensors          weights, with the EMA tracks' weights as
+checkpoints/step-000001000-ema-0.9995.safetensors  files of their own
+checkpoints/state.pt                 all that an exact resume needs, in one file replaced atomically
+metrics.jsonl                        one JSON object per logged step
+timesteps.npz                        draws per bin of optimiser steps × diffusion step
+log                                  what happened when
 """
 
 from __future__ import annotations
@@ -142,7 +142,9 @@ class RunFolder:
         try:
             return load_file(path), track, file_sha256(path)
         except (SafetensorError, OSError) as error:
-            raise MdtoolError(f"{path} is damaged ({error}); run the same `mdtool train` again to rewrite it") from error
+            raise MdtoolError(
+                f"{path} is damaged ({error}); run the same `mdtool train` again to rewrite it"
+            ) from error
 
     def save_histogram(self, draws: Tensor, steps_per_row: int) -> None:
         """Write timesteps.npz: `draws` [rows, N] and `optimiser_steps_per_row`."""

@@ -11,13 +11,13 @@ from rich.console import Console
 from mdtool.config import RunConfig, validated
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Trainable
-from mdtool.methods.registry import build, build_generator
+from mdtool.methods.generate import Generator
 from mdtool.methods.recogniser import Recogniser
-from mdtool.motion.file import file_sha256, read_motions
+from mdtool.methods.registry import build, build_generator
+from mdtool.motion.file import file_sha256
 from mdtool.motion.motion import TRAIN, MotionSet
 from mdtool.training.batches import WindowSource
 from mdtool.training.checkpoint import RunFolder
-from mdtool.methods.generate import Generator
 from mdtool.training.loop import Trainer, fit, save
 
 
@@ -198,4 +198,3 @@ def newest_run(folder: Path, makes_motion: bool) -> Path:
         advice = "mdtool train" if makes_motion else "mdtool train --method recogniser"
         raise MdtoolError(f"no trained {kind} under {folder}/: make one with `{advice}`, or name its folder")
     return max(runs)[1]
-

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mdtool.errors import MdtoolError
 from mdtool.evaluation.physical import ActionRow, Card, CardRow
-from mdtool.evaluation.results import Results, Spread, write_results
+from mdtool.evaluation.results import Results, Spread, read_results, write_results
 from mdtool.evaluation.tables import result_tables
 
 
@@ -84,6 +84,22 @@ def test_the_results_file_is_strict_json_with_every_value(results: Results, tmp_
     assert (table["count"], table["seeds"], table["recogniser_sha256"][:6]) == (1000, [0, 1], "012345")
     assert table["card"]["rows"][1]["mean"] is None
     assert [row["ratio"] for row in table["card"]["actions"]] == [0.9, 3.0, 0.2, None]
+
+
+def test_results_read_back_as_written(results: Results, tmp_path: Path) -> None:
+    write_results(tmp_path / "results.json", results)
+    again = read_results(tmp_path / "results.json")
+    assert again.scores == results.scores
+    assert again.to_dict() == results.to_dict()
+    assert math.isnan(again.card.rows[1].mean)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"protocol": "another 7"}'])
+def test_a_foreign_results_file_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(text)
+    with pytest.raises(MdtoolError, match="not a results file"):
+        read_results(path)
 
 
 def test_a_single_seed_writes_null_not_nan(results: Results, tmp_path: Path) -> None:

@@ -92,7 +92,18 @@ def _stop_after(steps: int, config: RunConfig, data: Path, folder: RunFolder) ->
 
 
 def test_kill_9_three_times_changes_nothing(data: Path, tmp_path: Path) -> None:
-    options = ["--preset", "debug", "--sampler", "loss-aware", "--steps", "60", "--set", "train.batch=64", "--threads", "1"]
+    options = [
+        "--preset",
+        "debug",
+        "--sampler",
+        "loss-aware",
+        "--steps",
+        "60",
+        "--set",
+        "train.batch=64",
+        "--threads",
+        "1",
+    ]
     command = [sys.executable, "-c", "from mdtool.cli.app import main; main()", "train", str(data), *options]
     subprocess.run([*command, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
     killed = RunFolder(tmp_path / "killed")
