@@ -9,6 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mdtool.render.palette import CAPTION_HALO, CAPTION_INK
 
+_TALLEST = "ÅÉgjpqy|"
+
 
 @dataclass(frozen=True)
 class Caption:
@@ -35,7 +37,8 @@ def caption(text: str, left: int, top: int, size_px: float, width: int) -> Capti
     font = ImageFont.load_default(size=size_px)
     halo = max(1, round(size_px / 9))
     text = _shortened(text, font, width - 2 * halo)
-    x0, y0, x1, y1 = font.getbbox(text, stroke_width=halo)
+    x0, _, x1, _ = font.getbbox(text, stroke_width=halo)
+    _, y0, _, y1 = font.getbbox(_TALLEST, stroke_width=halo)  # One baseline, whatever the letters.
     size = (max(1, int(np.ceil(x1 - x0))), max(1, int(np.ceil(y1 - y0))))
     layers = []
     for stroke, strength in ((halo, 0.75), (0, 1.0)):

@@ -20,10 +20,10 @@ _FOLLOW_S = 0.5
 """Standard deviation of the smoothing of the tracked path, seconds."""
 _FLESH = np.array([[0.14, 0, 0], [-0.14, 0, 0], [0, 0.12, 0], [0, 0, 0.14], [0, 0, -0.14]])
 """How far flesh reaches beyond the joints (the hand joints above all), metres."""
-_BELOW_FLOOR = 0.04
-"""How far below the floor the picture should reach, metres."""
-_MARGIN = 0.92
-"""Share of the picture's half-size that the motion may fill."""
+_MARGIN, _MARGIN_ACROSS = 0.90, 0.96
+"""Shares of the picture's half-height and half-width that the motion may fill; a caption wants room at the top."""
+_FIRST_HEIGHT, _FIRST_DISTANCE = 1.0, 5.0
+_FITTING_ROUNDS = 4
 _KEPT = 0.999
 """Share of the points that must be in the picture: a few broken frames should not make everybody a dot."""
 _MOST_FRAMES = 500
@@ -45,13 +45,10 @@ def frame_motions(motions: Sequence[Motion], aspect: float, mode: CameraMode) ->
     centres = [_centres(motion, mode) for motion in motions]
     azimuths = [_heading(motion) + np.radians(_AZIMUTH_DEG) for motion in motions]
     clouds = [_cloud(motion, centre) for motion, centre in zip(motions, centres, strict=True)]
-    height = 0.5 * (max(float(np.quantile(cloud[:, 1], _KEPT)) for cloud in clouds) - _BELOW_FLOOR)
-    cameras = [Camera(azimuth, height, distance=1.0) for azimuth in azimuths]
-    distance = max(_distance(camera, cloud, aspect) for camera, cloud in zip(cameras, clouds, strict=True))
-    return [
-        (replace(camera, distance=distance), centre.astype(np.float32))
-        for camera, centre in zip(cameras, centres, strict=True)
-    ]
+    cameras = [Camera(azimuth, _FIRST_HEIGHT, _FIRST_DISTANCE) for azimuth in azimuths]
+    for _ in range(_FITTING_ROUNDS):
+        cameras = _fitted(cameras, clouds, aspect)
+    return [(camera, centre.astype(np.float32)) for camera, centre in zip(cameras, centres, strict=True)]
 
 
 def natural_aspect(motion: Motion) -> float:
@@ -80,12 +77,17 @@ def _cloud(motion: Motion, centres: np.ndarray) -> np.ndarray:
     return np.concatenate([fleshy.reshape(-1, 3), (feet + _STANDING).reshape(-1, 3)])
 
 
-def _distance(camera: Camera, cloud: np.ndarray, aspect: float) -> float:
-    """How far the camera must stand from the point it looks at, so that the cloud is in the picture; metres."""
-    seen = (cloud - [0.0, camera.height, 0.0]) @ camera.axes.T
-    half = _MARGIN * np.tan(camera.fov / 2)
-    reach = np.maximum(np.abs(seen[:, 0]) / (half * aspect), np.abs(seen[:, 1]) / half)
-    return float(np.quantile(seen[:, 2] + reach, _KEPT))
+def _fitted(cameras: list[Camera], clouds: list[np.ndarray], aspect: float) -> list[Camera]:
+    """The cameras moved so that all clouds, seen together, are centred and just fit into the picture."""
+    seen = np.concatenate(
+        [(cloud - [0.0, camera.height, 0.0]) @ camera.axes.T for cloud, camera in zip(clouds, cameras, strict=True)]
+    )
+    half = np.tan(cameras[0].fov / 2) * np.array([aspect * _MARGIN_ACROSS, _MARGIN])
+    distance = float(np.quantile(seen[:, 2] + (np.abs(seen[:, :2]) / half).max(axis=1), _KEPT))
+    slope = seen[:, 1] / np.maximum(distance - seen[:, 2], 0.1)
+    off_centre = 0.5 * float(np.quantile(slope, _KEPT) + np.quantile(slope, 1 - _KEPT))
+    height = cameras[0].height + distance * off_centre
+    return [replace(camera, height=height, distance=distance) for camera in cameras]
 
 
 def _heading(motion: Motion) -> float:
