@@ -6,14 +6,14 @@ depends on which axis points up, because only lengths enter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from mdtool.losses.reconstruction import masked_l2
-from mdtool.motion.kinematics import joint_positions
+from mdtool.motion.kinematics import positions_frames_last
 from mdtool.motion.skeleton import FEET, JOINTS
 
 FootSpace = Literal["root", "world"]
@@ -55,13 +55,14 @@ def motion_losses(
         if "velocity" in active:
             terms["velocity"] = velocity_error(prediction, target, mask)
         if "position" in active or "foot" in active:
-            joints = feature_positions(prediction, offsets)
+            needed = None if "position" in active else FEET
+            joints = feature_positions(prediction, offsets, needed)
             with torch.no_grad():
-                goal = feature_positions(target, offsets)
+                goal = feature_positions(target, offsets, needed)
             if "position" in active:
                 terms["position"] = masked_l2(joints, goal, mask)
             if "foot" in active:
-                feet, goal_feet = joints[:, FEET], goal[:, FEET]
+                feet, goal_feet = (joints, goal) if needed else (joints[:, FEET], goal[:, FEET])
                 if foot_space == "world":
                     feet = feet + prediction[:, JOINTS, :3].unsqueeze(1)
                     goal_feet = goal_feet + target[:, JOINTS, :3].unsqueeze(1)
@@ -70,11 +71,14 @@ def motion_losses(
     return terms
 
 
-def feature_positions(features: Tensor, offsets: Tensor | None = None) -> Tensor:
-    """Joint positions relative to the pelvis [B, 24, 3, T], metres, of features [B, 25, 6, T]; no translation."""
-    rot6d = features[:, :JOINTS].permute(0, 3, 1, 2)
-    centre = rot6d.new_zeros(*rot6d.shape[:2], 3)
-    return joint_positions(rot6d, centre, offsets).permute(0, 2, 3, 1)
+def feature_positions(features: Tensor, offsets: Tensor | None = None, joints: Sequence[int] | None = None) -> Tensor:
+    """Positions of joints relative to the pelvis [B, J, 3, T], metres, of features [B, 25, 6, T]; no translation.
+
+    Args:
+        offsets: bone vectors [24, 3], metres; the neutral ones when not given.
+        joints: which joints; all 24 when not given.
+    """
+    return positions_frames_last(features[:, :JOINTS], offsets, joints)
 
 
 def velocity_error(prediction: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:

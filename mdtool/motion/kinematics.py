@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mdtool.motion.rotations import rot6d_to_matrix
-from mdtool.motion.skeleton import OFFSETS, PARENTS, levels
+from mdtool.motion.rotations import orthonormal, rot6d_to_matrix
+from mdtool.motion.skeleton import OFFSETS, PARENTS, chains_to, levels
 
 
 def forward_kinematics(
@@ -56,6 +57,50 @@ def positions_of(rot6d: np.ndarray, root: np.ndarray) -> np.ndarray:
     """`joint_positions` on the neutral skeleton for numpy arrays: [..., 24, 6], [..., 3] → [..., 24, 3]."""
     with torch.no_grad():
         return joint_positions(torch.from_numpy(rot6d), torch.from_numpy(root)).numpy()
+
+
+def positions_frames_last(rot6d: Tensor, offsets: Tensor | None = None, joints: Sequence[int] | None = None) -> Tensor:
+    """Joint positions relative to the pelvis, in the layout of networks; equal to `joint_positions`, and faster.
+
+    Works in planes [B, T], one joint after the other, and only along the chains that lead to the asked joints.
+
+    Args:
+        rot6d: local rotations [B, 24, 6, T].
+        offsets: parent-to-child vectors [24, 3] or [B, 24, 3], metres; the neutral skeleton when not given.
+        joints: which joints to return, J of them; all 24 when not given.
+
+    Returns:
+        [B, J, 3, T], metres.
+    """
+    if offsets is None:
+        offsets = neutral_offsets(rot6d.dtype, rot6d.device)
+    wanted = range(len(PARENTS)) if joints is None else joints
+    chain = chains_to(wanted)[1:]
+    turning = sorted({PARENTS[joint] for joint in chain} | {0})
+    parts = rot6d.unbind(1)
+    x, y, z, u, v, w = torch.stack([parts[joint] for joint in turning], dim=1).unbind(2)
+    triple = orthonormal((x, y, z), (u, v, w))
+    matrices = torch.stack([component for vector in triple for component in vector], dim=2).unflatten(2, (3, 3))
+    local = dict(zip(turning, matrices.unbind(1), strict=True))
+    bones = offsets[..., None, None].unbind(-4)
+    rotations = {0: local[0]}
+    positions = {0: torch.zeros_like(local[0][:, :, 0])}
+    for joint in chain:
+        parent = PARENTS[joint]
+        turn, (bone_x, bone_y, bone_z) = rotations[parent], bones[joint].unbind(-3)
+        positions[joint] = positions[parent] + turn[:, :, 0] * bone_x + turn[:, :, 1] * bone_y + turn[:, :, 2] * bone_z
+        if joint in local:
+            rotations[joint] = _product(turn, local[joint])
+    return torch.stack([positions[joint] for joint in wanted], dim=1)
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """Matrix product of [B, 3, 3, T] in every frame."""
+    return (
+        left[:, :, 0, None] * right[:, None, 0]
+        + left[:, :, 1, None] * right[:, None, 1]
+        + left[:, :, 2, None] * right[:, None, 2]
+    )
 
 
 @lru_cache(maxsize=16)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 Rot6dLayout = Literal["rows", "columns"]
+Vector = tuple[Tensor, Tensor, Tensor]
 
 
 def axis_angle_to_quaternion(axis_angle: Tensor) -> Tensor:
@@ -115,19 +116,45 @@ def rot6d_to_matrix(rot6d: Tensor, layout: Rot6dLayout = "rows") -> Tensor:
     A zero or parallel pair of vectors has no rotation of its own: the missing direction is taken from a
     coordinate axis, so that the result is always a rotation and the gradient always finite.
     """
-    first, second = rot6d[..., :3], rot6d[..., 3:]
-    x_axis = torch.zeros_like(first)
-    x_axis[..., 0] = 1
-    b1 = _normalised(first, x_axis, 1e-12)
-    residual = second - (b1 * second).sum(-1, keepdim=True) * b1
-    smallest = b1.detach().abs().argmin(-1, keepdim=True)
-    helper = torch.zeros_like(b1).scatter(-1, smallest, 1.0)
-    spare = torch.linalg.cross(b1, helper, dim=-1)
-    spare = spare / (spare * spare).sum(-1, keepdim=True).sqrt()
-    tiny = 1e-6 if rot6d.dtype == torch.float32 else 1e-12
-    b2 = _normalised(residual, spare, tiny * second.detach().norm(dim=-1, keepdim=True).clamp_min(1e-6))
-    matrix = torch.stack([b1, b2, torch.linalg.cross(b1, b2, dim=-1)], dim=-2)
+    x, y, z, u, v, w = rot6d.unbind(-1)
+    triple = orthonormal((x, y, z), (u, v, w))
+    matrix = torch.stack([component for vector in triple for component in vector], dim=-1)
+    matrix = matrix.unflatten(-1, (3, 3))
     return matrix.transpose(-1, -2) if layout == "columns" else matrix
+
+
+def orthonormal(first: Vector, second: Vector) -> tuple[Vector, Vector, Vector]:
+    """Right-handed orthonormal triple of two vectors, by Gram-Schmidt; vectors are triples of component tensors.
+
+    Components apart, so that a motion of any layout is worked on in whole planes, which is several times faster
+    than in 3 x 3 blocks.
+    """
+    x, y, z = first
+    squared = x * x + y * y + z * z
+    zero = squared <= 1e-24
+    # The square root is taken of a safe value, as in `axis_angle_to_quaternion`.
+    length = torch.where(zero, 1.0, squared).sqrt()
+    a, b, c = torch.where(zero, 1.0, x / length), torch.where(zero, 0.0, y / length), torch.where(zero, 0.0, z / length)
+
+    u, v, w = second
+    along = a * u + b * v + c * w
+    u1, v1, w1 = u - along * a, v - along * b, w - along * c
+    squared = u1 * u1 + v1 * v1 + w1 * w1
+    tiny = 1e-12 if x.dtype == torch.float32 else 1e-24
+    parallel = squared <= tiny * (u * u + v * v + w * w).detach().clamp_min(1e-12)
+    length = torch.where(parallel, 1.0, squared).sqrt()
+    with torch.no_grad():  # a direction at right angles to (a, b, c): its cross product with x, or with y
+        off_x = a.abs() < 0.7
+        across = torch.where(off_x, b * b + c * c, a * a + c * c).sqrt()
+        spare = (
+            torch.where(off_x, 0.0, -c) / across,
+            torch.where(off_x, c, 0.0) / across,
+            torch.where(off_x, -b, a) / across,
+        )
+    d = torch.where(parallel, spare[0], u1 / length)
+    e = torch.where(parallel, spare[1], v1 / length)
+    f = torch.where(parallel, spare[2], w1 / length)
+    return (a, b, c), (d, e, f), (b * f - c * e, c * d - a * f, a * e - b * d)
 
 
 def rotation_angle(first: Tensor, second: Tensor) -> Tensor:
@@ -151,11 +178,3 @@ def euler_to_matrix(angles_deg: Tensor, order: str) -> Tensor:
     if result is None:
         return torch.eye(3, dtype=radians.dtype).expand(*radians.shape[:-1], 3, 3)
     return result
-
-
-def _normalised(vector: Tensor, fallback: Tensor, threshold: float | Tensor) -> Tensor:
-    """`vector` at unit length, or `fallback` where it is shorter than `threshold`."""
-    squared = (vector * vector).sum(-1, keepdim=True)
-    degenerate = squared <= threshold**2
-    length = torch.where(degenerate, torch.ones_like(squared), squared).sqrt()
-    return torch.where(degenerate, fallback, vector / length)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 JOINT_NAMES: tuple[str, ...] = (
@@ -90,6 +92,16 @@ def levels(parents: tuple[int, ...] = PARENTS) -> list[tuple[list[int], list[int
         )
         for level in range(1, max(depth) + 1)
     ]
+
+
+def chains_to(joints: Iterable[int]) -> list[int]:
+    """The joints and all that they hang from, the root first and every parent before its children."""
+    needed = {0}
+    for joint in joints:
+        while joint > 0:
+            needed.add(joint)
+            joint = PARENTS[joint]
+    return sorted(needed)
 
 
 def rest_positions(offsets: np.ndarray = OFFSETS, parents: tuple[int, ...] = PARENTS) -> np.ndarray:

@@ -7,9 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from mdtool.motion.kinematics import forward_kinematics, joint_positions, neutral_offsets, positions_of
+from mdtool.motion.kinematics import (
+    forward_kinematics,
+    joint_positions,
+    neutral_offsets,
+    positions_frames_last,
+    positions_of,
+)
 from mdtool.motion.rotations import axis_angle_to_matrix, matrix_to_rot6d
-from mdtool.motion.skeleton import JOINTS, OFFSETS, PARENTS, rest_positions
+from mdtool.motion.skeleton import FEET, JOINTS, OFFSETS, PARENTS, rest_positions
 
 
 def naive(matrices: Tensor, offsets: Tensor, parents: tuple[int, ...]) -> tuple[Tensor, Tensor]:
@@ -76,6 +82,28 @@ def test_gradient_is_the_slope() -> None:
     assert torch.autograd.gradcheck(
         lambda axis_angle, root: forward_kinematics(axis_angle_to_matrix(axis_angle), root)[1], (axis_angle, root)
     )
+
+
+@pytest.mark.parametrize("joints", [None, FEET, (15,), (0, 23, 0)])
+@pytest.mark.parametrize(("dtype", "atol"), [(torch.float32, 2e-6), (torch.float64, 1e-14)])
+def test_frames_last_equals_the_plain_form(joints: tuple[int, ...] | None, dtype: torch.dtype, atol: float) -> None:
+    torch.manual_seed(1)
+    rot6d, offsets = torch.randn(3, 5, JOINTS, 6, dtype=dtype), torch.randn(3, JOINTS, 3, dtype=dtype)
+    centre = torch.zeros(3, 5, 3, dtype=dtype)
+    for bones in (None, offsets[0], offsets):
+        plain = joint_positions(rot6d, centre, None if bones is None else bones if bones.dim() == 2 else bones[:, None])
+        fast = positions_frames_last(rot6d.permute(0, 2, 3, 1), bones, joints).permute(0, 3, 1, 2)
+        torch.testing.assert_close(fast, plain[:, :, list(joints or range(JOINTS))], rtol=0, atol=atol * 10)
+
+
+def test_frames_last_has_the_plain_forms_gradient() -> None:
+    torch.manual_seed(1)
+    rot6d = torch.randn(2, 4, JOINTS, 6, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2, 4, JOINTS, 3, dtype=torch.float64)
+    plain = joint_positions(rot6d, torch.zeros(2, 4, 3, dtype=torch.float64))
+    fast = positions_frames_last(rot6d.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    gradients = [torch.autograd.grad((positions * weight).sum(), rot6d)[0] for positions in (plain, fast)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_6d_and_numpy_forms_agree() -> None:

@@ -15,6 +15,7 @@ from mdtool.motion.skeleton import (
     PARENTS,
     STANDING_PELVIS_HEIGHT,
     TOE_HEIGHT,
+    chains_to,
     levels,
     mirror_permutation,
     rest_positions,
@@ -35,6 +36,12 @@ def test_levels_hold_every_joint_once_below_its_parent() -> None:
         assert not done & set(joints)
         done |= set(joints)
     assert done == set(range(JOINTS))
+
+
+def test_chains_hold_what_a_joint_hangs_from() -> None:
+    assert chains_to(FEET) == [0, 1, 2, 4, 5, 7, 8, 10, 11]
+    assert chains_to([]) == [0]
+    assert chains_to(range(JOINTS)) == list(range(JOINTS))
 
 
 def test_rest_pose_is_symmetric() -> None:
