@@ -26,13 +26,17 @@ def matrix_rate(device: torch.device, dtype: torch.dtype, repeats: int = 7) -> f
 
 def training_flops(method: Method, batch: int) -> float:
     """GFLOP of one training step: 2 per weight and token forward, twice that backward, and attention's products."""
-    weights = sum(module.weight.numel() for module in method.modules() if isinstance(module, torch.nn.Linear))
-    weights += sum(parameter.numel() for name, parameter in method.named_parameters() if "in_proj_weight" in name)
-    tokens = method.frames + 1
-    layers = sum(1 for name, _ in method.named_parameters() if "in_proj_weight" in name)
-    width = next(p.shape[1] for name, p in method.named_parameters() if "in_proj_weight" in name)
-    attention = layers * 4 * tokens * tokens * width
-    return 3 * batch * (2 * weights * tokens + attention) / 1e9
+    tokens = method.frames // int(getattr(method.network, "patch", 1)) + 1
+    work = 0.0
+    for name, parameter in method.named_parameters():
+        if parameter.dim() != 2 or "action_embedding" in name:
+            continue
+        # The condition is embedded once per sample, everything else once per token.
+        once = "embed_timestep" in name or "modulation" in name
+        work += 2 * parameter.numel() * (1 if once else tokens)
+        if "in_proj_weight" in name:
+            work += 4 * tokens**2 * parameter.shape[1]
+    return 3 * batch * work / 1e9
 
 
 def bench(method: Method, batch: int, device: torch.device, precision: str, repeats: int = 3) -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""The bench counts work as the network does it, and its parts add up."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mdtool.cli.app import main
+from mdtool.config import load_preset
+from mdtool.evaluation.bench import bench, matrix_rate, training_flops
+from mdtool.methods.registry import build_generator
+
+
+def test_flops_of_the_thesis_network_agree_with_a_count_by_hand() -> None:
+    table = load_preset("thesis")
+    method = build_generator("mdm", table["model"], [str(k) for k in range(40)], 30.0)
+    # 2.126 GFLOP per motion forward, 408 GFLOP per step of 64, counted by hand for the reference network.
+    assert training_flops(method, 64) == pytest.approx(408, rel=0.02)
+
+
+def test_parts_are_within_the_whole() -> None:
+    table = load_preset("debug")
+    method = build_generator("mdm", table["model"], ["a", "b"], 20.0)
+    row = bench(method, 4, torch.device("cpu"), "fp32", repeats=3)
+    assert row["training_step_s"] > 0
+    assert row["network_calls_per_sample"] == 10
+    assert row["samples_per_s"] == pytest.approx(4 / (row["denoising_call_s"] * 10))
+    assert 0 < row["share_of_matrix_rate"] < 1.5
+
+
+def test_matrix_rate_is_in_gflops() -> None:
+    assert 1 < matrix_rate(torch.device("cpu"), torch.float32, repeats=1) < 1e5
+
+
+def test_the_verb_writes_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", "--preset", "debug", "--batch", "2", "--repeats", "1", "--threads", "1"]
+    monkeypatch.setattr(sys, "argv", ["mdtool", *words, "--out", str(tmp_path / "bench.json")])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    result = json.loads((tmp_path / "bench.json").read_text())
+    assert [row["precision"] for row in result["rows"]] == ["fp32", "bf16"]
+    assert "bench.json" in capsys.readouterr().out
