@@ -38,7 +38,7 @@ def walking(take: Take) -> Pose:
         foot.x = stepwise(cycle, step_x, _STANCE, 1.0, 0.34)
         foot.z = stepwise(cycle, step_z, _STANCE, 1.0, 0.34)
         foot.turn = foot.turn + stepwise(cycle, towards, _STANCE, 1.0)
-        foot.lift = 0.046 * who.vigour * stroke(place - _STANCE + 0.005, 0.13, 0.04, 0.215)
+        foot.lift = 0.046 * who.vigour * stroke(place - _STANCE + 0.014, 0.13, 0.04, 0.215)
         foot.heel_rise = heel_roll * stroke(place - 0.34, 0.33, 0.0, 0.22)
         foot.toe_rise = toe_roll * (ease((place - 0.80) / 0.19) + 1 - ease(place / 0.12))
     # The left foot is in the middle of its stance at phase 0.31, the right one half a stride later.
