@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from mdtool.motion.motion import Motion, MotionSet
     from mdtool.render.picture import Rendered
 
-_MOST_CLIPS = 9
-"""Clips in a film when the caller does not say how many."""
+_MOST_CLIPS, _MOST_ROWS = 9, 5
+"""Clips in a grid, and in a strip, when the caller does not say how many."""
 
 
 class CameraChoice(StrEnum):
@@ -30,7 +30,9 @@ def render(
     ] = None,
     clip: Annotated[list[int] | None, typer.Option(help="Index of a clip; repeat for several, side by side.")] = None,
     action: Annotated[list[str] | None, typer.Option(help="Only clips of this action; repeat for several.")] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="Clips to show, spread over the actions; up to 9.")] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Clips to show, spread over the actions; 9, or 5 in a strip.")
+    ] = None,
     size: Annotated[str | None, typer.Option(help="Pixels; 1280x720, or 640x360 for a GIF.")] = None,
     fps: Annotated[float | None, typer.Option(min=1, max=120, help="Frames per second; 30, or 20 for a GIF.")] = None,
     camera: Annotated[CameraChoice, typer.Option(help="Follow the body, or show the whole path.")] = CameraChoice.track,
@@ -57,12 +59,10 @@ def render(
     from mdtool.render.picture import RenderOptions, check_output, render_motions
 
     out = out or file.with_suffix(".mp4")
-    options = RenderOptions(
-        _size(size), fps, camera.value, strip_every, frame, captions, jobs
-    )  # fmt: skip
+    options = RenderOptions(_size(size), fps, camera.value, strip_every, frame, captions, jobs)
     picture = check_output(out, options) == ".png"
     motions = read_motions(file)
-    most = count or len(clip or action or []) or (1 if picture else _MOST_CLIPS)
+    most = count or (_MOST_ROWS if picture and frame is None else _MOST_CLIPS)
     chosen = _choose(file, motions, clip, action, most)
     clips = [motions[index] for index in chosen]
     if seconds is not None:

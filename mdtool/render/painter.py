@@ -95,7 +95,7 @@ def painted(sheet: Sheet, frames: Iterable[list[Pose]], count: int, workers: int
     Raises:
         MdtoolError: a painting process died, most likely for want of memory.
     """
-    workers = min(workers or len(os.sched_getaffinity(0)), max(count, 1))
+    workers = min(workers or _cores(), max(count, 1))
     if workers == 1 or count <= FEW_FRAMES:
         painter = Painter(sheet)
         yield from (painter.paint(poses) for poses in frames)
@@ -117,6 +117,11 @@ def painted(sheet: Sheet, frames: Iterable[list[Pose]], count: int, workers: int
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _cores() -> int:
+    """Cores that this process may use; a container may allow fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _painter: Painter | None = None

@@ -57,7 +57,7 @@ def test_one_clip_as_a_strip(file: Path, tmp_path: Path) -> None:
 
 def test_chosen_actions_in_one_frame(file: Path, tmp_path: Path) -> None:
     words = ("--action", "jump", "--action", "run", "--frame", 3, "--size", "320x180", "--out", tmp_path / "two.png")
-    assert "2 clips" in typed(file, *words)
+    assert "3 clips" in typed(file, *words)
     with Image.open(tmp_path / "two.png") as picture:
         assert picture.size == (320, 180)
 
