@@ -10,6 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from mdtool.render.palette import CAPTION_HALO, CAPTION_INK
 
 _TALLEST = "ÅÉgjpqy|"
+_SMALLEST = 0.72
+"""How much smaller letters may get before words are shortened."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,13 @@ class Caption:
 
 
 def caption(text: str, left: int, top: int, size_px: float, width: int) -> Caption:
-    """A caption of letters `size_px` high with a soft halo, shortened to fit into `width` pixels."""
-    font = ImageFont.load_default(size=size_px)
+    """A caption of letters `size_px` high with a soft halo, made smaller or shortened to fit into `width` pixels."""
     halo = max(1, round(size_px / 9))
-    text = _shortened(text, font, width - 2 * halo)
+    room = width - 2 * halo
+    font = ImageFont.load_default(size=size_px)
+    if font.getlength(text) > room:
+        font = ImageFont.load_default(size=size_px * max(_SMALLEST, room / font.getlength(text)))
+    text = _shortened(text, font, room)
     x0, _, x1, _ = font.getbbox(text, stroke_width=halo)
     _, y0, _, y1 = font.getbbox(_TALLEST, stroke_width=halo)  # One baseline, whatever the letters.
     size = (max(1, int(np.ceil(x1 - x0))), max(1, int(np.ceil(y1 - y0))))
