@@ -59,15 +59,23 @@ def test_diffusion_loops(
 
 
 @pytest.fixture
-def two_threads() -> Iterator[None]:
-    """The reference ran on two. Its inversion reaches |x| = 760, where the tolerance is 1.6 units in the last place."""
-    before = torch.get_num_threads()
+def reference_arithmetic() -> Iterator[None]:
+    """The reference's kernels: MKL on two threads, whatever other tests of this process have switched on.
+
+    Its inversion reaches |x| = 760, where the tolerance is 1.6 units in the last place.
+    """
+    threads, matmul = torch.get_num_threads(), getattr(torch.backends.mkldnn, "matmul", None)
+    precision = getattr(matmul, "fp32_precision", None)
     torch.set_num_threads(2)
+    if matmul is not None and precision is not None:
+        matmul.fp32_precision = "none"
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(threads)
+    if matmul is not None and precision is not None:
+        matmul.fp32_precision = precision
 
 
-@pytest.mark.usefixtures("two_threads")
+@pytest.mark.usefixtures("reference_arithmetic")
 @torch.no_grad()
 def test_ddim_inversion(golden: Golden) -> None:
     g = tensors(golden("diffusion_loops"))
