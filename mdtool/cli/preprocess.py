@@ -95,12 +95,11 @@ def synthetic(
     from rich.console import Console
 
     from mdtool.data.synthetic import synthesise
-    from mdtool.motion.file import provenance, write_motions
+    from mdtool.motion.file import write_motions
 
     console = Console()
     started = time.perf_counter()
     motions = synthesise(clips_per_action=clips, seed=seed, fps=fps, test_fraction=test_fraction)
-    motions.provenance = provenance(seed=seed)
     write_motions(out, motions)
     _summarise(console, motions, out, len(motions.rot6d), time.perf_counter() - started, 0)
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import torch
-
+from mdtool.data.threads import one_thread
 from mdtool.errors import MdtoolError
 from mdtool.motion.motion import TEST, TRAIN, Motion
 from mdtool.motion.resample import resample
@@ -99,13 +98,9 @@ def gather(
 
 
 def _single_threaded(readings: Iterable[Reading]) -> Iterator[Reading]:
-    """The readings, made with one thread: clips are small, and on a busy machine threads only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    """The readings, made with one thread."""
+    with one_thread():
         yield from readings
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _divide(clips: list[Motion], undecided: list[int], test_fraction: float) -> None:

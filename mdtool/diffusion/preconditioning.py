@@ -39,7 +39,7 @@ class SpectralPreconditioner(nn.Module):
         self.register_buffer("variance", torch.ones(conditions + 1, features, frames))
         self.register_buffer("basis", dct_basis(frames), persistent=False)
 
-    def fit(self, data: Tensor, condition: Tensor, floor: float = 1e-6) -> None:
+    def fit(self, data: Tensor, condition: Tensor, floor: float = 1e-12) -> None:
         """Measure mean and variance of each DCT coefficient of data [n, F, T], labels [n].
 
         A label that does not occur keeps the statistics of the whole set.

@@ -31,6 +31,9 @@ from mdtool.motion.features import ROWS, FeatureLayout
 from mdtool.networks.transformer import Denoiser
 
 CHANNELS = 6
+ROOT_SCALE = 0.25
+"""Metres of root translation that count as one standard deviation. The data's own (about 1 m where people walk)
+would let the root of a standing person shake by centimetres before the loss notices."""
 STATISTICS_WINDOWS = 4096
 """Windows from which mean, scale and spectrum are measured."""
 
@@ -131,18 +134,19 @@ class MDM(Method):
         if not self.config.standardise:
             return
         batch = windows(STATISTICS_WINDOWS)
-        features = self.layout.encode(batch.rot6d, batch.root)
+        features = self.from_motion(batch.rot6d, batch.root)
         self.mean.copy_(features.mean((0, 3)).unsqueeze(-1))
         variance = (features - self.mean).square().mean((0, 3))
-        variance[-1, 3:] = variance[-1, :3].mean()  # the root row's three zeros do not dilute its scale
-        self.scale.copy_(variance.mean(1).sqrt().clamp_min(0.02)[:, None, None].expand_as(self.scale))
+        scale = variance.mean(1).sqrt().clamp_min(0.02)
+        scale[-1] = ROOT_SCALE
+        self.scale.copy_(scale[:, None, None].expand_as(self.scale))
         if self.config.prediction == "spectral":
             self.spectrum.fit(((features - self.mean) / self.scale).flatten(1, 2), batch.action)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Reconstruction and weighted geometric terms; `loss` carries the importance weight of its timestep."""
         config = self.config
-        x0 = self.from_motion(batch.rot6d, batch.root)
+        x0 = self._scaled(self.from_motion(batch.rot6d, batch.root))
         timestep, weight = self.timesteps.draw(len(x0), rng)
         noise = torch.randn(x0.shape, generator=rng, device=x0.device)
         hide = torch.rand(len(x0), generator=rng, device=x0.device) < config.cond_mask_prob
@@ -234,12 +238,12 @@ class MDM(Method):
         )
 
     def to_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(rot6d, root) of unscaled features."""
+        """(rot6d, root) of features, in the world of the motion file."""
         return self.layout.decode(features)
 
     def from_motion(self, rot6d: Tensor, root: Tensor) -> Tensor:
-        """Scaled features, as the diffusion sees them, of windows."""
-        return self._scaled(self.layout.encode(rot6d, root))
+        """Features of windows, as `decode` gives them: in the layout's own units, not standardised."""
+        return self.layout.encode(rot6d, root)
 
     def describe(self) -> Description:
         """Calls, length, rate and conditions."""

@@ -13,6 +13,7 @@ from mdtool.data.synthetic.legs import jumping_jack, squatting
 from mdtool.data.synthetic.performer import Take
 from mdtool.data.synthetic.pose import Pose
 from mdtool.data.synthetic.torso import head_anticlockwise_circling, left_stretching, standing_toe_touches
+from mdtool.data.threads import one_thread
 from mdtool.errors import MdtoolError
 from mdtool.motion.file import provenance
 from mdtool.motion.motion import TEST, TRAIN, Motion, MotionSet
@@ -54,7 +55,10 @@ def synthesise(
     """
     names = list(ACTIONS) if actions is None else list(dict.fromkeys(actions))
     _check(clips_per_action, seed, fps, names, test_fraction, frames)
-    clips = [_clip(name, clip, seed, fps, test_fraction, frames) for name in names for clip in range(clips_per_action)]
+    with one_thread():
+        clips = [
+            _clip(name, clip, seed, fps, test_fraction, frames) for name in names for clip in range(clips_per_action)
+        ]
     return MotionSet.from_clips(clips, names, provenance(source="synthetic", seed=seed))
 
 
