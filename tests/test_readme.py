@@ -80,7 +80,9 @@ def test_the_commands_for_real_recordings_run(
 def run(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Run one command line in this process; any failure fails the test."""
     monkeypatch.setattr(sys, "argv", ["mdtool", *words])
+    code: object = 0
     try:
         main()
     except SystemExit as stop:
-        assert not stop.code, f"mdtool {shlex.join(words)} exits {stop.code}: {capsys.readouterr().err}"
+        code = stop.code
+    assert not code, f"mdtool {shlex.join(words)} exits {code}: {capsys.readouterr().err}"
