@@ -150,18 +150,16 @@ class MDM(Method):
         timestep, weight = self.timesteps.draw(len(x0), rng)
         noise = torch.randn(x0.shape, generator=rng, device=x0.device)
         hide = torch.rand(len(x0), generator=rng, device=x0.device) < config.cond_mask_prob
-        x_t, signal, noise_scale = self.process.diffuse(x0, timestep, noise)
+        x_t = self.process.diffuse(x0, timestep, noise).x_t
         action = torch.where(hide, NO_CONDITION, batch.action) if config.conditional else None
         output = self.network(x_t, timestep, action).float()
         estimate = self._x0(output, x_t, timestep, action)
-        terms = self._terms(output, estimate, x0, noise, signal, noise_scale)
+        terms = self._terms(output, estimate, x0, x_t, timestep)
         self.timesteps.record(timestep, terms["loss"])
         self.histogram.add(timestep)
         return {**terms, "loss": terms["loss"] * weight}
 
-    def _terms(
-        self, output: Tensor, estimate: Tensor, x0: Tensor, noise: Tensor, signal: Tensor, noise_scale: Tensor
-    ) -> dict[str, Tensor]:
+    def _terms(self, output: Tensor, estimate: Tensor, x0: Tensor, x_t: Tensor, timestep: Tensor) -> dict[str, Tensor]:
         """Unweighted terms [B] by name, and their weighted sum as `loss`."""
         config = self.config
         weights = {
@@ -174,11 +172,12 @@ class MDM(Method):
         if any(weights.values()):
             terms = motion_losses(self._unscaled(estimate), self._unscaled(x0), weights, foot_space=config.foot_space)
         if config.prediction == "spectral":
+            noise_scale = self.process.table("sqrt_one_minus_alphas_cumprod", timestep, x0)
             own = masked_l2(estimate / noise_scale, x0 / noise_scale)  # v-prediction's weight: 1 + SNR of x_0
         elif config.prediction == "x0":
             return terms
         else:
-            own = masked_l2(output, noise if config.prediction == "eps" else signal * noise - noise_scale * x0)
+            own = masked_l2(output, self.process.output_for(config.prediction, x0, x_t, timestep))
         return {**terms, "reconstruction": own, "loss": terms["loss"] + own}
 
     def training_state(self) -> dict[str, Tensor]:
