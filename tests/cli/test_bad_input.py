@@ -1,0 +1,188 @@
+"""Bad input: one clear sentence, exit code 2, nothing half-written, nothing lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from mdtool.cli.app import main
+from mdtool.motion.file import write_motions
+from mdtool.motion.motion import Motion, MotionSet
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line in an empty folder and return its one sentence; everything else about failing is checked."""
+    monkeypatch.chdir(tmp_path)
+
+    def refused(*words: object) -> str:
+        before = contents(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["mdtool", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main()
+        told = capsys.readouterr().err.strip()
+        assert stop.value.code == 2
+        assert told.startswith("mdtool: ")
+        assert "\n" not in told
+        assert "Traceback" not in told
+        assert contents(tmp_path) == before, "a refused command must leave the folder as it was"
+        return told
+
+    return refused
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file under a folder with its bytes."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def motions(tmp_path: Path) -> Path:
+    """A small, good motion file."""
+    rng = np.random.default_rng(0)
+    clips = []
+    for k in range(8):
+        rot6d = np.tile(np.array([1, 0, 0, 0, 1, 0], np.float32), (64, 24, 1))
+        rot6d += 0.02 * rng.standard_normal(rot6d.shape).astype(np.float32)
+        root = np.tile(np.array([0, 1, 0], np.float32), (64, 1))
+        clips.append(Motion(rot6d, root, 20.0, action=("hop", "sway")[k % 2], split=int(k > 5)))
+    path = tmp_path / "motions.h5"
+    write_motions(path, MotionSet.from_clips(clips))
+    return path
+
+
+@pytest.fixture
+def generator(motions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of the debug preset."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["mdtool", "train", "--preset", "debug", "--steps", "2", "--threads", "1"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    return tmp_path / "runs" / "debug"
+
+
+@pytest.mark.parametrize("verb", ["train", "render", "evaluate", "info"])
+def test_missing_file(run: Run, verb: str) -> None:
+    assert "nothing.h5" in run(verb, "nothing.h5")
+
+
+@pytest.mark.parametrize("verb", ["train", "render", "info"])
+def test_truncated_file(run: Run, motions: Path, verb: str) -> None:
+    motions.write_bytes(motions.read_bytes()[:4000])
+    assert "motions.h5 cannot be read as a motion file" in run(verb, "motions.h5")
+
+
+def test_foreign_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "poem.h5").write_text("Shall I compare thee to a summer's day?")
+    assert "poem.h5 cannot be read as a motion file" in run("train", "poem.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["pose"] = np.zeros(3)
+    assert "other.h5 is an HDF5 file but not a motion file" in run("render", "other.h5")
+
+
+def test_future_version(run: Run, motions: Path) -> None:
+    with h5py.File(motions, "a") as file:
+        file.attrs["version"] = 99
+    told = run("train", motions)
+    assert "version 99" in told
+    assert "update mdtool" in told
+
+
+def test_numbers_that_are_none(run: Run, motions: Path) -> None:
+    with h5py.File(motions, "a") as file:
+        file["rot6d"][200, 3, 1] = np.nan
+    assert "NaN or infinite numbers in rot6d, first in clip 3" in run("train", motions)
+
+
+def test_unknown_action(run: Run, generator: Path) -> None:
+    told = run("sample", generator, "--action", "moonwalk")
+    assert "unknown action 'moonwalk'" in told
+    assert "hop, sway" in told
+
+
+def test_length_the_model_was_not_trained_for(run: Run, generator: Path) -> None:
+    told = run("sample", generator, "--frames", 90)
+    assert "trained on 60 frames" in told
+    assert "90" in told
+
+
+def test_wrong_skeleton(run: Run, motions: Path) -> None:
+    with h5py.File(motions, "a") as file:
+        del file["rot6d"]
+        file["rot6d"] = np.zeros((512, 22, 6), np.float32)
+    assert "does not hold the 24-joint skeleton" in run("render", motions)
+    with h5py.File(motions, "a") as file:
+        file.attrs["skeleton"] = "mixamo-65"
+    assert "skeleton 'mixamo-65'" in run("render", motions)
+
+
+def test_unwritable_output(run: Run, motions: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    told = run("render", motions, "--out", tmp_path / "taken" / ".." / "motions.h5" / "strip.png")
+    assert "cannot write" in told
+    assert "cannot write" in run("preprocess", "synthetic", "--clips", 1, "--out", tmp_path / "taken")
+
+
+def test_full_disk(run: Run, generator: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    (generator.parents[1] / "sample.h5").write_bytes(b"an older sample")
+    assert "sample.h5: the disk is full" in run("sample", generator, "--count", 2)
+
+
+def test_empty_data_set(run: Run, motions: Path) -> None:
+    with h5py.File(motions, "a") as file:
+        for name, shape in (("rot6d", (0, 24, 6)), ("root", (0, 3)), ("fps", (0,)), ("action", (0,)), ("split", (0,))):
+            del file[name]
+            file[name] = np.zeros(shape, "f4" if name in ("rot6d", "root") else "i4")
+        del file["start"]
+        file["start"] = np.zeros(1, np.int64)
+    assert "holds no motion" in run("train", motions)
+
+
+def test_no_training_clips(run: Run, motions: Path) -> None:
+    with h5py.File(motions, "a") as file:
+        file["split"][:] = 1
+    assert "no train clips" in run("train", motions, "--preset", "debug")
+
+
+def test_no_run_to_sample_from(run: Run) -> None:
+    assert "no trained generator under runs/" in run("sample")
+
+
+def test_wrong_kind_of_run(run: Run, generator: Path) -> None:
+    assert "not a recogniser's run" in run("evaluate", generator, "--recogniser", generator, "--seeds", 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--preset", "huge"], "no preset 'huge'"),
+        (["--method", "vae"], "no method 'vae'"),
+        (["--sampler", "clever", "--preset", "debug"], "timestep_sampler"),
+        (["--ema", "1.5", "--preset", "debug"], "between 0 and 1"),
+        (["--set", "model.depth=3", "--preset", "debug"], "depth"),
+        (["--device", "tpu"], "--device tpu"),
+    ],
+)
+def test_wrong_settings(run: Run, motions: Path, words: list[str], told: str) -> None:
+    assert told in run("train", motions, *words)
+
+
+def test_guidance_needs_training_for_it(run: Run, motions: Path, tmp_path: Path) -> None:
+    assert "needs cond_mask_prob above 0" in run(
+        "train", motions, "--preset", "debug", "--set", "model.cond_mask_prob=0.0", "--set", "model.guidance=2.0"
+    )
