@@ -13,11 +13,15 @@ from mdtool.errors import MdtoolError
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, size: int = 0) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place when the block succeeds.
 
     A block that raises, or a process that is killed, leaves the old file untouched. The temporary name
     keeps the suffix of `path`, because encoders choose their format by it.
+
+    Args:
+        size: bytes that the block will write at most, for writers that do not survive a full disk (HDF5 crashes):
+            a disk without that much room is refused before they begin.
 
     Raises:
         MdtoolError: the folder cannot be created or written, or the disk is full.
@@ -33,6 +37,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise unwritable(path, error) from error
     temporary = Path(name)
     try:
+        _require_room(temporary, size)
         yield temporary
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
@@ -50,12 +55,29 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
+    """Write a file atomically.
+
+    For libraries whose own writers hide a full disk behind an exception of their own (torch, safetensors): they fill
+    memory, and the operating system tells what went wrong here.
+    """
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def unwritable(path: Path, error: OSError) -> MdtoolError:
     """Turn the operating system's refusal to write `path` into a sentence."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
         return MdtoolError(f"cannot write {path}: the disk is full; free some space or choose another --out")
     reason = error.strerror or str(error)
     return MdtoolError(f"cannot write {path}: {reason}; choose another --out")
+
+
+def _require_room(temporary: Path, size: int) -> None:
+    """Raise the operating system's refusal if `temporary` cannot hold `size` bytes; quotas and limits count."""
+    if size and hasattr(os, "posix_fallocate"):
+        with open(temporary, "rb+") as stream:
+            os.posix_fallocate(stream.fileno(), 0, size)
 
 
 def _umask() -> int:

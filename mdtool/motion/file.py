@@ -28,13 +28,14 @@ import numpy as np
 from mdtool import __version__
 from mdtool.atomic import replacing
 from mdtool.errors import MdtoolError
-from mdtool.motion.motion import MotionSet
+from mdtool.motion.motion import SPLITS, MotionSet
 from mdtool.motion.skeleton import JOINTS
 
 FORMAT = "mdtool-motion"
 VERSION = 1
 SKELETON = "smpl-24"
 _REQUIRED = ("rot6d", "root", "start", "fps", "action", "split")
+_PER_CLIP = ("fps", "action", "split", "subject", "name", "text", "betas", "noise")
 
 
 def write_motions(path: str | Path, motions: MotionSet) -> None:
@@ -48,7 +49,7 @@ def write_motions(path: str | Path, motions: MotionSet) -> None:
     for name in ("rot6d", "root"):
         if not np.isfinite(getattr(motions, name)).all():
             raise MdtoolError(f"not writing {path}: {name} holds NaN or infinite numbers")
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(path, size=_most_bytes(motions)) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = VERSION
         file.attrs["skeleton"] = SKELETON
@@ -70,6 +71,15 @@ def write_motions(path: str | Path, motions: MotionSet) -> None:
                 file.create_dataset(name, data=values, dtype="f4")
 
 
+def _most_bytes(motions: MotionSet) -> int:
+    """What a file of these motions takes at most; a chunk of 60 frames has an index entry and may be half empty."""
+    frames, clips = len(motions.rot6d), len(motions)
+    per_clip = 32 + sum(array[0].size * 4 for array in (motions.betas, motions.noise) if array is not None)
+    texts = [*motions.subject, *motions.name, *(motions.text or []), json.dumps(motions.provenance)]
+    strings = sum(len(text.encode()) + 64 for text in texts)
+    return (frames + 60) * (JOINTS * 6 + 3) * 4 * 102 // 100 + clips * per_clip + strings + 2**18
+
+
 def read_motions(path: str | Path) -> MotionSet:
     """Read a whole motion file into memory.
 
@@ -85,8 +95,11 @@ def read_motions(path: str | Path) -> MotionSet:
         with h5py.File(path, "r") as file:
             _check_header(path, file)
             motions = _read(file)
-    except (OSError, KeyError, RuntimeError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise MdtoolError(f"{path} cannot be read as a motion file (damaged, truncated or foreign): {error}") from error
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise MdtoolError(
+            f"{path} cannot be read as a motion file (damaged, truncated or foreign): {reason}"
+        ) from error
     _check_content(path, motions)
     return motions
 
@@ -98,11 +111,16 @@ def file_sha256(path: str | Path) -> str:
 
 
 def provenance(parents: list[str | Path] | None = None, **details: object) -> dict:
-    """The record of how a file comes to be: command line, version, parents' hashes and further details."""
+    """The record of how a file comes to be: command line, version, parents' hashes and further details.
+
+    A parent goes by its name alone, or by its path where two have the same name.
+    """
+    paths = [Path(parent) for parent in parents or []]
+    names = [path.name for path in paths]
     return {
         "command": shlex.join(["mdtool", *sys.argv[1:]]),
         "mdtool": __version__,
-        "parents": {str(Path(parent).name): file_sha256(parent) for parent in parents or []},
+        "parents": {path.name if names.count(path.name) == 1 else str(path): file_sha256(path) for path in paths},
         **details,
     }
 
@@ -125,27 +143,36 @@ def _read(file: h5py.File) -> MotionSet:
     def strings(name: str) -> list[str] | None:
         return [str(value) for value in file[name].asstr()[()]] if name in file else None
 
+    def numbers(name: str, dtype: type[np.generic]) -> np.ndarray:
+        values = np.asarray(file[name][()])
+        if values.dtype.kind not in ("iu" if issubclass(dtype, np.integer) else "iuf"):
+            raise TypeError(f"{name} holds {values.dtype} where {dtype.__name__} belongs")
+        return values.astype(dtype, copy=False)
+
+    actions, history = (json.loads(file.attrs.get(name, "null")) for name in ("actions", "provenance"))
+    if not isinstance(actions, list | None) or not isinstance(history, dict | None):
+        raise TypeError("its actions are no list or its provenance no table")
     return MotionSet(
-        rot6d=file["rot6d"][()],
-        root=file["root"][()],
-        start=file["start"][()],
-        fps=file["fps"][()],
-        action=file["action"][()],
-        split=file["split"][()],
-        actions=[str(name) for name in json.loads(file.attrs.get("actions", "[]"))],
+        rot6d=numbers("rot6d", np.float32),
+        root=numbers("root", np.float32),
+        start=numbers("start", np.int64),
+        fps=numbers("fps", np.float64),
+        action=numbers("action", np.int32),
+        split=numbers("split", np.uint8),
+        actions=[str(name) for name in actions or []],
         subject=strings("subject") or [],
         name=strings("name") or [],
         text=strings("text"),
-        betas=file["betas"][()] if "betas" in file else None,
-        noise=file["noise"][()] if "noise" in file else None,
-        provenance=json.loads(file.attrs.get("provenance", "{}")),
+        betas=numbers("betas", np.float32) if "betas" in file else None,
+        noise=numbers("noise", np.float32) if "noise" in file else None,
+        provenance=history or {},
     )
 
 
 def _check_content(path: Path, motions: MotionSet) -> None:
-    frames, clips = len(motions.rot6d), len(motions)
-    if clips < 1 or frames < 1:
+    if motions.start.ndim != 1 or len(motions.start) < 2 or not motions.rot6d.size:
         raise MdtoolError(f"{path} holds no motion: preprocess or sample again")
+    frames, clips = motions.rot6d.shape[0] if motions.rot6d.ndim else 0, len(motions)
     if motions.rot6d.shape[1:] != (JOINTS, 6) or motions.root.shape != (frames, 3):
         raise MdtoolError(
             f"{path} does not hold the {JOINTS}-joint skeleton: "
@@ -154,15 +181,23 @@ def _check_content(path: Path, motions: MotionSet) -> None:
     start = motions.start
     if start[0] != 0 or start[-1] != frames or (np.diff(start) <= 0).any():
         raise MdtoolError(f"{path} has clip boundaries that do not fit its {frames} frames: write it again")
-    if any(len(getattr(motions, name)) != clips for name in ("fps", "action", "split")):
-        raise MdtoolError(f"{path} has labels for another number of clips than its {clips}: write it again")
+    per_clip = {name: getattr(motions, name) for name in _PER_CLIP}
+    wrong = [name for name, values in per_clip.items() if values is not None and len(values) not in (clips, 0)]
+    wrong += [name for name in ("fps", "action", "split") if per_clip[name].shape != (clips,)]
+    if wrong:
+        raise MdtoolError(f"{path} has {wrong[0]} for another number of clips than its {clips}: write it again")
     if motions.action.max(initial=-1) >= len(motions.actions):
         raise MdtoolError(f"{path} uses an action label that its list of {len(motions.actions)} names does not have")
-    for name in ("rot6d", "root", "fps"):
-        finite = np.isfinite(getattr(motions, name))
-        if not finite.all():
-            row = int(np.argwhere(~finite)[0][0])
-            clip = row if name == "fps" else int(np.searchsorted(start, row, side="right") - 1)
+    if motions.split.max(initial=0) >= len(SPLITS):
+        raise MdtoolError(f"{path} has a clip whose split is neither 0 (train) nor 1 (test): write it again")
+    for name in ("rot6d", "root", "fps", "betas", "noise"):
+        values = getattr(motions, name)
+        if values is not None and not np.isfinite(values).all():
+            row = int(np.argwhere(~np.isfinite(values))[0][0])
+            clip = int(np.searchsorted(start, row, side="right") - 1) if name in ("rot6d", "root") else row
             raise MdtoolError(
                 f"{path} holds NaN or infinite numbers in {name}, first in clip {clip}: repair or drop it"
             )
+    if (motions.fps <= 0).any():
+        clip = int(np.argmax(motions.fps <= 0))
+        raise MdtoolError(f"{path} has a frame rate of {motions.fps[clip]:g} in clip {clip}: it must be above 0")

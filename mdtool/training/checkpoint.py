@@ -11,18 +11,19 @@ log                                  what happened when
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mdtool.atomic import replacing, unwritable, write_text
+from mdtool.atomic import replacing, unwritable, write_bytes, write_text
 from mdtool.config import RunConfig, read_toml, validated
 from mdtool.errors import MdtoolError
 from mdtool.motion.file import file_sha256
@@ -69,8 +70,8 @@ class RunFolder:
         """
         older = [] if keep_older else self._weight_files()
         for track, weights in tracks.items():
-            with replacing(self._weights_path(step, track)) as temporary:
-                save_file({name: tensor.contiguous() for name, tensor in weights.items()}, temporary)
+            content = safetensors.torch.save({name: tensor.contiguous() for name, tensor in weights.items()})
+            write_bytes(self._weights_path(step, track), content)
         written = {self._weights_path(step, track) for track in tracks}
         for path in older:
             if path not in written and not self._is_kept(path):
@@ -83,8 +84,9 @@ class RunFolder:
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Write the resumable state atomically."""
-        with replacing(self.state_path) as temporary:
-            torch.save(state, temporary)
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_bytes(self.state_path, content.getbuffer())
 
     def load_state(self) -> dict[str, Any] | None:
         """The resumable state, or None when the run has not saved any yet.
@@ -140,7 +142,7 @@ class RunFolder:
             raise MdtoolError(f"{self.path} has no weights {track!r}: choose from {', '.join(there)}")
         path = self._weights_path(step, track)
         try:
-            return load_file(path), track, file_sha256(path)
+            return safetensors.torch.load_file(path), track, file_sha256(path)
         except (SafetensorError, OSError) as error:
             raise MdtoolError(
                 f"{path} is damaged ({error}); run the same `mdtool train` again to rewrite it"
