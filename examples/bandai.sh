@@ -5,7 +5,7 @@
 #   examples/bandai.sh FOLDER     FOLDER holds dataset-2.zip, dataset-2-more.tar.xz and their label files
 set -euo pipefail
 folder=${1:?usage: examples/bandai.sh FOLDER}
-steps=${STEPS:-20000}
+steps=${STEPS:-12000}
 
 mdtool preprocess bvh "$folder"/dataset-2.zip "$folder"/dataset-2-more.tar.xz --fps 20 \
     --labels "$folder"/labels.csv --labels "$folder"/labels-more.csv
