@@ -57,7 +57,8 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except MdtoolError as error:
-        typer.secho(f"mdtool: {error}", fg=typer.colors.RED, err=True)
+        sentence = " ".join(str(error).split())  # a library's words inside it may have come in several lines
+        typer.secho(f"mdtool: {sentence}", fg=typer.colors.RED, err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         typer.secho("mdtool: stopped; files written so far are whole", err=True)

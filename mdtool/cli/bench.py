@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mdtool.cli.terminal import say
+
 
 def bench(
     out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("bench.json"),
@@ -37,9 +39,9 @@ def bench(
     table = load_preset(preset)
     labels = [f"action {k}" for k in range(actions)]
     rows = []
-    console = Console()
+    console = Console(markup=False)
     for name in precision or ["fp32", "bf16"]:
-        console.print(f"timing {preset} in {name}, batch {batch} …", highlight=False)
+        say(console, f"timing {preset} in {name}, batch {batch} …")
         method = build_generator(table["method"], table["model"], labels, 30.0)
         rows.append(measure.bench(method, batch, where, name, repeats))
     result = {"machine": measure.machine(where), "preset": preset, "batch": batch, "rows": rows}
@@ -49,4 +51,4 @@ def bench(
         if key != "precision":
             shown.add_row(key, *(f"{row[key]:.4g}" for row in rows))
     console.print(shown)
-    console.print(f"wrote {out}", highlight=False)
+    say(console, f"wrote {out}")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mdtool.cli.terminal import say
+
 
 def demo(
     data: Annotated[
@@ -32,17 +34,17 @@ def demo(
     from mdtool.cli.sample import sample
     from mdtool.cli.train import train
 
-    console = Console()
+    console = Console(markup=False)
     started_s = time.monotonic()
     motions, judge, run = out / "motions.h5", out / "runs" / "recogniser", out / "runs" / preset
     samples, results, video, strip = out / "sample.h5", out / "results.json", out / "video.mp4", out / "strip.png"
 
     def stage(title: str) -> None:
-        console.rule(f"[bold]{title}[/bold]  ({time.monotonic() - started_s:.0f} s)", align="left")
+        console.rule(f"{title}  ({time.monotonic() - started_s:.0f} s)", align="left")
 
     stage("1/6 preprocess")
     if motions.exists():
-        console.print(f"{motions} is there already")
+        say(console, f"{motions} is there already")
     elif data:
         bvh(data, out=motions, labels=labels, fps=fps)
     else:
@@ -58,7 +60,7 @@ def demo(
     stage("6/6 render")
     render(samples, out=video)
     render(samples, out=strip)
-    console.rule(f"[bold]done[/bold]  ({time.monotonic() - started_s:.0f} s)", align="left")
+    stage("done")
     for path, what in (
         (motions, "the data set: real or synthetic clips"),
         (judge, "the recogniser's run"),
@@ -68,4 +70,4 @@ def demo(
         (video, "a grid of them to watch"),
         (strip, "one of them as a picture"),
     ):
-        console.print(f"  {path!s:32} {what}", highlight=False)
+        say(console, f"  {path!s:32} {what}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mdtool.cli.terminal import say
+
 if TYPE_CHECKING:
     from mdtool.training.run import LoadedRecogniser
 
@@ -51,7 +53,7 @@ def evaluate(
     from mdtool.training.device import prepare
     from mdtool.training.run import load_generator, newest_run
 
-    console = Console()
+    console = Console(markup=False)
     splits = {"train": (TRAIN,), "test": (TEST,), "both": (TRAIN, TEST)}.get(split)
     if splits is None:
         raise MdtoolError(f"--split must be train, test or both, not {split!r}")
@@ -76,7 +78,7 @@ def evaluate(
     if judge is None:
         results = protocol.evaluate_card(recordings, tested)
         advice = "the physical card alone; `mdtool train --method recogniser` makes one"
-        console.print(f"no recogniser under runs/: {advice}", highlight=False, soft_wrap=True)
+        say(console, f"no recogniser under runs/: {advice}")
     else:
         columns = (
             TextColumn("evaluating"),
@@ -101,10 +103,10 @@ def evaluate(
     for table in result_tables(results):
         console.print(table)
     for note in results.notes:
-        console.print(f"note: {note}", highlight=False, soft_wrap=True)
-    console.print(f"wrote {out}", highlight=False, soft_wrap=True)
+        say(console, f"note: {note}")
+    say(console, f"wrote {out}")
     follow = f"mdtool sample {target}" if target.is_dir() else f"mdtool render {target} --out video.mp4"
-    console.print(f"next: {follow}", highlight=False, soft_wrap=True)
+    say(console, f"next: {follow}")
 
 
 def _recogniser(path: Path | None, needed: bool) -> LoadedRecogniser | None:

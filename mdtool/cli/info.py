@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdtool.cli.terminal import say
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -17,7 +19,7 @@ def info(path: Annotated[Path, typer.Argument(help="Motion file, run folder or r
 
     from mdtool.errors import MdtoolError
 
-    console = Console()
+    console = Console(markup=False)
     if not path.exists():
         raise MdtoolError(f"no such file: {path}")
     if path.is_dir():
@@ -38,15 +40,15 @@ def _motions(path: Path, console: Console) -> None:
     motions = read_motions(path)
     lengths, seconds = motions.lengths, float((motions.lengths / motions.fps).sum())
     rates = ", ".join(f"{rate:g}" for rate in sorted(set(motions.fps.tolist())))
-    console.print(
-        f"[bold]{path}[/bold]: motion file, {len(motions)} clips, {len(motions.rot6d)} frames, {seconds:.1f} s"
-    )
-    console.print(
-        f"frame rate {rates} fps; {lengths.min()} to {lengths.max()} frames a clip, median {np.median(lengths):g}"
+    say(console, f"{path}: motion file, {len(motions)} clips, {len(motions.rot6d)} frames, {seconds:.1f} s")
+    say(
+        console,
+        f"frame rate {rates} fps; {lengths.min()} to {lengths.max()} frames a clip, median {np.median(lengths):g}",
     )
     extras = [name for name in ("text", "betas", "noise") if getattr(motions, name) is not None]
-    console.print(
-        f"subjects: {len(set(motions.subject)) if motions.subject else 0}; with {', '.join(extras) or 'no extras'}"
+    say(
+        console,
+        f"subjects: {len(set(motions.subject)) if motions.subject else 0}; with {', '.join(extras) or 'no extras'}",
     )
     table = Table("action", *SPLITS, "frames")
     for label in [*range(len(motions.actions)), -1]:
@@ -58,7 +60,7 @@ def _motions(path: Path, console: Console) -> None:
     console.print(table)
     if motions.provenance.get("command"):
         made_by = f"made by: {motions.provenance['command']} (mdtool {motions.provenance.get('mdtool', '?')})"
-        console.print(made_by, highlight=False, soft_wrap=True)
+        say(console, made_by)
 
 
 def _run(path: Path, console: Console) -> None:
@@ -67,15 +69,15 @@ def _run(path: Path, console: Console) -> None:
 
     folder = RunFolder(path)
     config = folder.read_config()
-    console.print(f"[bold]{path}[/bold]: run of {config.method}, preset {config.preset}")
-    console.print(f"data: {config.data}, {len(config.actions)} actions at {config.fps:g} fps", highlight=False)
+    say(console, f"{path}: run of {config.method}, preset {config.preset}")
+    say(console, f"data: {config.data}, {len(config.actions)} actions at {config.fps:g} fps")
     if not folder.steps():
-        console.print("no weights yet")
+        say(console, "no weights yet")
         return
-    console.print(f"step {folder.newest_step()} of {config.train.steps}; weights: {', '.join(folder.tracks())}")
+    say(console, f"step {folder.newest_step()} of {config.train.steps}; weights: {', '.join(folder.tracks())}")
     method, _, sha256 = load_method(path)
-    console.print(f"{sum(p.numel() for p in method.parameters()):,} parameters; weights sha256 {sha256[:12]}")
-    console.print(f"actions: {', '.join(config.actions)}", soft_wrap=True)
+    say(console, f"{sum(p.numel() for p in method.parameters()):,} parameters; weights sha256 {sha256[:12]}")
+    say(console, f"actions: {', '.join(config.actions)}")
 
 
 def _results(path: Path, console: Console) -> None:
@@ -83,6 +85,6 @@ def _results(path: Path, console: Console) -> None:
     from mdtool.evaluation.tables import result_tables
 
     results = read_results(path)
-    console.print(f"[bold]{path}[/bold]: results of {results.target} against {results.data}", highlight=False)
+    say(console, f"{path}: results of {results.target} against {results.data}")
     for table in result_tables(results):
         console.print(table)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdtool.cli.terminal import say
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -66,7 +68,7 @@ def bvh(
     from mdtool.motion.file import provenance, write_motions
     from mdtool.motion.motion import MotionSet
 
-    console = Console()
+    console = Console(markup=False)
     batch = BvhBatch.open(sources, labels or [], [load_map(path) for path in maps or []], keep_defects)
     if write_map is not None:
         _write_map(batch, write_map, sources, console)
@@ -97,7 +99,7 @@ def synthetic(
     from mdtool.data.synthetic import synthesise
     from mdtool.motion.file import write_motions
 
-    console = Console()
+    console = Console(markup=False)
     started = time.perf_counter()
     motions = synthesise(clips_per_action=clips, seed=seed, fps=fps, test_fraction=test_fraction)
     write_motions(out, motions)
@@ -117,12 +119,12 @@ def _progress(console: Console, total: int) -> Iterator[Callable[[Reading], None
 
         def show(reading: Reading) -> None:
             if isinstance(reading, Note):
-                _say(console, reading.text)
+                say(console, reading.text)
                 return
             if isinstance(reading, Skipped):
-                _say(console, f"skipped {reading.name}: {reading.reason}", "yellow")
+                say(console, f"skipped {reading.name}: {reading.reason}", "yellow")
             elif isinstance(reading, Clip) and reading.warnings:
-                _say(console, f"warning {reading.motion.name}: {'; '.join(reading.warnings)}", "yellow")
+                say(console, f"warning {reading.motion.name}: {'; '.join(reading.warnings)}", "yellow")
             bar.advance(task)
 
         yield show
@@ -154,8 +156,8 @@ def _summarise(
     rates = ", ".join(f"{rate:g}" for rate in np.unique(motions.fps))
     left_out = f", {skipped} skipped" if skipped else ""
     speed = f"{source_frames:,} frames in {elapsed_s:.1f} s, {source_frames / max(elapsed_s, 1e-9):,.0f} frames/s"
-    _say(console, f"wrote {out}: {len(motions)} clips{left_out}, {len(motions.root):,} frames at {rates} fps ({speed})")
-    _say(console, "next: mdtool train" + ("" if out == DEFAULT_OUT else f" {shlex.quote(str(out))}"))
+    say(console, f"wrote {out}: {len(motions)} clips{left_out}, {len(motions.root):,} frames at {rates} fps ({speed})")
+    say(console, "next: mdtool train" + ("" if out == DEFAULT_OUT else f" {shlex.quote(str(out))}"))
 
 
 def _write_map(batch: BvhBatch, path: Path, sources: list[Path], console: Console) -> None:
@@ -168,10 +170,6 @@ def _write_map(batch: BvhBatch, path: Path, sources: list[Path], console: Consol
         raise MdtoolError(f"{path} exists already; give --write-map another name, so that no filled-in map is lost")
     recording = batch.unknown_recording()
     write_text(path, map_template(recording))
-    _say(console, f"wrote {path} for the {len(recording.joints)} joints of {recording.source}: check and complete it")
+    say(console, f"wrote {path} for the {len(recording.joints)} joints of {recording.source}: check and complete it")
     typed = " ".join(shlex.quote(str(source)) for source in sources)
-    _say(console, f"next: mdtool preprocess bvh {typed} --map {shlex.quote(str(path))}")
-
-
-def _say(console: Console, text: str, style: str = "") -> None:
-    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    say(console, f"next: mdtool preprocess bvh {typed} --map {shlex.quote(str(path))}")

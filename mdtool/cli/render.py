@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdtool.cli.terminal import say
+
 if TYPE_CHECKING:
     from mdtool.motion.motion import Motion, MotionSet
     from mdtool.render.picture import Rendered
@@ -68,7 +70,7 @@ def render(
     if seconds is not None:
         clips = [motion.slice(0, max(1, round(seconds * motion.fps))) for motion in clips]
 
-    console = Console()
+    console = Console(markup=False)
     started_s = time.monotonic()
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     with Progress(TextColumn("drawing"), *columns, console=console, transient=True) as bar:
@@ -78,12 +80,12 @@ def render(
         )
     took_s = time.monotonic() - started_s
     line = f"wrote {out}: {_clips(chosen, clips)}, {_extent(rendered)}, {_file_size(out)}, {took_s:.1f} s"
-    console.print(line, highlight=False, soft_wrap=True)
+    say(console, line)
     if picture:
         following = f"mdtool render {file} --clip {chosen[0]} --out {out.with_suffix('.mp4')}"
     else:
         following = f"mdtool render {file} --clip {chosen[0]} --out strip.png"
-    console.print(f"next: {following}", highlight=False, soft_wrap=True)
+    say(console, f"next: {following}")
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mdtool.cli.terminal import say
+
 
 def sample(
     run: Annotated[Path | None, typer.Argument(help="Run folder; the newest under runs/ by default.")] = None,
@@ -39,7 +41,7 @@ def sample(
     from mdtool.training.device import prepare
     from mdtool.training.run import load_generator, newest_run
 
-    console = Console()
+    console = Console(markup=False)
     run = run or newest_run(Path("runs"), makes_motion=True)
     generator = load_generator(run, weights, prepare(device, threads))
     generator.options = {"steps": steps, "sampler": sampler, "guidance": guidance}
@@ -66,10 +68,9 @@ def sample(
     )  # fmt: skip
     write_motions(out, motions)
     took_s = time.monotonic() - started_s
-    console.print(
+    say(
+        console,
         f"wrote {out}: {count} motions of {generator.method.frames if frames is None else frames} frames at "
         f"{generator.fps:g} fps from {run} ({generator.weights}), {took_s:.1f} s",
-        highlight=False,
-        soft_wrap=True,
     )
-    console.print(f"next: mdtool render {out} --out video.mp4", highlight=False)
+    say(console, f"next: mdtool render {out} --out video.mp4")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mdtool.cli.terminal import say
+
 DEFAULT_PRESET = {"mdm": "small", "recogniser": "recogniser"}
 
 
@@ -63,11 +65,11 @@ def train(
     motions = read_motions(data)
     run = resolve(preset, table, data, motions)
     folder = RunFolder(out or Path("runs") / Path(preset).stem)
-    console = Console()
+    console = Console(markup=False)
     finished = run_training(run, motions, folder, where, console)
     if not finished:
-        console.print(f"stopped; everything is saved in {folder.path}: the same command goes on from there")
+        say(console, f"stopped; everything is saved in {folder.path}: the same command goes on from there")
         raise typer.Exit(130)
-    console.print(f"wrote {folder.path}  (step {folder.newest_step()}, weights {', '.join(folder.tracks())})")
+    say(console, f"wrote {folder.path}  (step {folder.newest_step()}, weights {', '.join(folder.tracks())})")
     follow = f"mdtool sample {folder.path}" if run.method != "recogniser" else "mdtool evaluate"
-    console.print(f"next: {follow}", highlight=False)
+    say(console, f"next: {follow}")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from rich.table import Table
+from rich.text import Text
 
 from mdtool.evaluation.physical import Card
 from mdtool.evaluation.results import Results, Spread
@@ -94,12 +95,12 @@ def action_table(results: Results) -> Table:
         table.add_column(heading, justify="right")
     ratios = {(row.action, row.metric): row.ratio for row in results.card.actions}
     for action in dict.fromkeys(row.action for row in results.card.actions):
-        cells = [_number(recognised.get(action), 3)] if recognised else []
+        cells: list[str | Text] = [_number(recognised.get(action), 3)] if recognised else []
         for metric in metrics:
             ratio = ratios[action, metric]
             low, high = JITTER_BAND if metric == "jitter" else ENERGY_BAND
             text = _number(ratio, 2)
-            cells.append(text if low <= ratio <= high else f"[red]{text}[/red]")
+            cells.append(text if low <= ratio <= high else Text(text, style="red"))
         table.add_row(action, *cells)
     return table
 

@@ -99,7 +99,7 @@ class RunFolder:
         try:
             state: dict[str, Any] = torch.load(self.state_path, map_location="cpu", weights_only=True)
         except Exception as error:
-            raise MdtoolError(f"{self.state_path} is damaged ({error}); remove the run and train again") from error
+            raise MdtoolError(f"{self.state_path} is damaged; train again into another --out") from error
         return state
 
     def tracks(self, step: int | None = None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -134,7 +135,8 @@ def load_method(path: str | Path, track: str | None = None, step: int | None = N
     try:
         method.load_state_dict(weights)
     except RuntimeError as error:
-        raise MdtoolError(f"the weights of {path} do not fit its settings: {error}") from error
+        reason = shorten(" ".join(str(error).split()), 200)
+        raise MdtoolError(f"the weights of {path} do not fit its settings, were they edited? {reason}") from error
     return method.eval(), track, sha256
 
 
