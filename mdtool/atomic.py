@@ -27,15 +27,7 @@ def replacing(path: str | Path, size: int = 0) -> Iterator[Path]:
         MdtoolError: the folder cannot be created or written, or the disk is full.
     """
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise MdtoolError(f"cannot write {path}: it is a folder; give a file name")
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    temporary = Path(name)
+    temporary = _new_beside(path)
     try:
         _require_room(temporary, size)
         yield temporary
@@ -47,6 +39,11 @@ def replacing(path: str | Path, size: int = 0) -> Iterator[Path]:
         raise unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_writable(path: str | Path) -> None:
+    """Raise what `replacing` would raise at once, so that long work is not done for nothing; makes the folder."""
+    _new_beside(Path(path)).unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -71,6 +68,19 @@ def unwritable(path: Path, error: OSError) -> MdtoolError:
         return MdtoolError(f"cannot write {path}: the disk is full; free some space or choose another --out")
     reason = error.strerror or str(error)
     return MdtoolError(f"cannot write {path}: {reason}; choose another --out")
+
+
+def _new_beside(path: Path) -> Path:
+    """An empty temporary file in the folder of `path`, with its suffix."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise MdtoolError(f"cannot write {path}: it is a folder; give a file name")
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return Path(name)
 
 
 def _require_room(temporary: Path, size: int) -> None:

@@ -31,7 +31,7 @@ class TrainConfig(Strict):
     steps: int = Field(gt=0)
     """Optimiser steps."""
     batch: int = Field(64, gt=0)
-    seed: int = 10
+    seed: int = Field(10, ge=0)
     lr: float = Field(1e-4, gt=0)
     warmup_steps: int = Field(0, ge=0)
     """Steps of linear warm-up from 0."""

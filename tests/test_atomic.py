@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mdtool.atomic import replacing, unwritable, write_bytes, write_text
+from mdtool.atomic import replacing, require_writable, unwritable, write_bytes, write_text
 from mdtool.errors import MdtoolError
 
 
@@ -82,6 +82,16 @@ def test_kill_9_leaves_the_old_file(tmp_path: Path) -> None:
     process.wait()
     process.stdout.close()
     assert path.read_text() == "old"
+
+
+def test_asking_whether_a_file_can_be_written_leaves_it_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    require_writable(tmp_path / "a.txt")
+    require_writable(tmp_path / "new" / "b.txt")
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert not os.listdir(tmp_path / "new")
+    with pytest.raises(MdtoolError, match=r"cannot write .*a\.txt/b\.txt"):
+        require_writable(tmp_path / "a.txt" / "b.txt")
 
 
 def test_permissions_follow_the_umask(tmp_path: Path) -> None:

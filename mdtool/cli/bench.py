@@ -29,12 +29,13 @@ def bench(
     from rich.console import Console
     from rich.table import Table
 
-    from mdtool.atomic import write_text
+    from mdtool.atomic import require_writable, write_text
     from mdtool.config import load_preset
     from mdtool.evaluation import bench as measure
     from mdtool.methods.registry import build_generator
     from mdtool.training.device import prepare
 
+    require_writable(out)
     where = prepare(device, threads)
     table = load_preset(preset)
     labels = [f"action {k}" for k in range(actions)]

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from mdtool.training.run import LoadedRecogniser
 
 
+DEFAULT_DATA = Path("motions.h5")
+
+
 def evaluate(
     target: Annotated[
         Path | None, typer.Argument(help="Run folder, or motion file; the newest run under runs/ by default.")
     ] = None,
-    data: Annotated[Path, typer.Option(help="Motion file of recordings to compare with.")] = Path("motions.h5"),
+    data: Annotated[Path, typer.Option(help="Motion file of recordings to compare with.")] = DEFAULT_DATA,
     recogniser: Annotated[
         Path | None, typer.Option(help="Recogniser's run folder; the newest under runs/ by default.")
     ] = None,
@@ -44,6 +47,7 @@ def evaluate(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+    from mdtool.atomic import require_writable
     from mdtool.errors import MdtoolError
     from mdtool.evaluation import protocol
     from mdtool.evaluation.results import write_results
@@ -57,6 +61,9 @@ def evaluate(
     splits = {"train": (TRAIN,), "test": (TEST,), "both": (TRAIN, TEST)}.get(split)
     if splits is None:
         raise MdtoolError(f"--split must be train, test or both, not {split!r}")
+    if not data.exists() and data != DEFAULT_DATA:
+        raise MdtoolError(f"no such file: {data}; give the recordings to compare with as --data")
+    require_writable(out)
     where = prepare(device, threads)
     target = target or newest_run(Path("runs"), makes_motion=True)
     tested: Any = None

@@ -62,6 +62,7 @@ def bvh(
     """
     from rich.console import Console
 
+    from mdtool.atomic import require_writable
     from mdtool.data.bvh_map import load_map
     from mdtool.data.bvh_reader import BvhBatch
     from mdtool.data.gather import gather
@@ -73,6 +74,7 @@ def bvh(
     if write_map is not None:
         _write_map(batch, write_map, sources, console)
         return
+    require_writable(out)
     with _progress(console, len(batch)) as show:
         gathered = gather(batch, fps, split.value, test_fraction, on_reading=show)
     inputs = [*(container.path for container in batch.containers), *(labels or []), *(maps or [])]
@@ -96,9 +98,11 @@ def synthetic(
 
     from rich.console import Console
 
+    from mdtool.atomic import require_writable
     from mdtool.data.synthetic import synthesise
     from mdtool.motion.file import write_motions
 
+    require_writable(out)
     console = Console(markup=False)
     started = time.perf_counter()
     motions = synthesise(clips_per_action=clips, seed=seed, fps=fps, test_fraction=test_fraction)

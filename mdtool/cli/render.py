@@ -57,6 +57,7 @@ def render(
         TimeRemainingColumn,
     )
 
+    from mdtool.atomic import require_writable
     from mdtool.motion.file import read_motions
     from mdtool.render.picture import RenderOptions, check_output, render_motions
 
@@ -64,6 +65,7 @@ def render(
     options = RenderOptions(_size(size), fps, camera.value, strip_every, frame, captions, jobs)
     picture = check_output(out, options) == ".png"
     motions = read_motions(file)
+    require_writable(out)
     most = count or (_MOST_ROWS if picture and frame is None else _MOST_CLIPS)
     chosen = _choose(file, motions, clip, action, most)
     clips = [motions[index] for index in chosen]

@@ -36,11 +36,13 @@ def sample(
     from rich.console import Console
     from rich.progress import Progress
 
+    from mdtool.atomic import require_writable
     from mdtool.errors import MdtoolError
     from mdtool.motion.file import provenance, write_motions
     from mdtool.training.device import prepare
     from mdtool.training.run import load_generator, newest_run
 
+    require_writable(out)
     console = Console(markup=False)
     run = run or newest_run(Path("runs"), makes_motion=True)
     generator = load_generator(run, weights, prepare(device, threads))
@@ -53,15 +55,18 @@ def sample(
     started_s = time.monotonic()
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("sampling", total=count)
-        motions = generator.sample(
-            wanted,
-            seed,
-            first,
-            batch,
-            frames,
-            keep_noise=True,
-            progress=lambda done: progress.update(task, completed=done),
-        )
+        try:
+            motions = generator.sample(
+                wanted,
+                seed,
+                first,
+                batch,
+                frames,
+                keep_noise=True,
+                progress=lambda done: progress.update(task, completed=done),
+            )
+        except MdtoolError as error:
+            raise MdtoolError(f"{run}: {error}") from error
     motions.provenance = provenance(
         run=str(run), weights=generator.weights, checkpoint_sha256=generator.sha256, seed=seed, first=first,
         steps=steps, sampler=sampler, guidance=guidance,

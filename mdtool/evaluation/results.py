@@ -109,6 +109,14 @@ def read_results(path: str | Path) -> Results:
         raise MdtoolError(f"{path} is not a results file: {error}") from error
     if not isinstance(table, dict) or table.pop("protocol", None) != PROTOCOL:
         raise MdtoolError(f"{path} is not a results file of protocol {PROTOCOL!r}: evaluate again")
+    try:
+        return _from_dict(table)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise MdtoolError(f"{path} is a damaged results file ({error!r}): evaluate again") from error
+
+
+def _from_dict(table: dict[str, Any]) -> Results:
+    """The inverse of `Results.to_dict`, without the protocol."""
     plain = table["card"]
     rows = [CardRow(**_with_nan(row, CardRow)) for row in plain["rows"]]
     actions = [

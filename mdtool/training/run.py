@@ -11,10 +11,10 @@ from rich.console import Console
 
 from mdtool.config import RunConfig, validated
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import Trainable
+from mdtool.methods.contract import Method, Trainable
 from mdtool.methods.generate import Generator
 from mdtool.methods.recogniser import Recogniser
-from mdtool.methods.registry import build, build_generator
+from mdtool.methods.registry import build
 from mdtool.motion.file import file_sha256
 from mdtool.motion.motion import TRAIN, MotionSet
 from mdtool.training.batches import WindowSource
@@ -131,7 +131,10 @@ def load_method(path: str | Path, track: str | None = None, step: int | None = N
     folder = RunFolder(path)
     config = folder.read_config()
     weights, track, sha256 = folder.load_weights(track, step)
-    method = build(config.method, config.model, config.actions, config.fps)
+    try:
+        method = build(config.method, config.model, config.actions, config.fps)
+    except MdtoolError as error:
+        raise MdtoolError(f"{folder.config_path}: {error}") from error
     try:
         method.load_state_dict(weights)
     except RuntimeError as error:
@@ -146,10 +149,10 @@ def load_generator(path: str | Path, track: str | None = None, device: torch.dev
     Raises:
         MdtoolError: no such run, or a run that makes no motion.
     """
-    config = RunFolder(path).read_config()
-    build_generator(config.method, config.model, config.actions, config.fps)
     method, track, sha256 = load_method(path, track)
-    return Generator(method.to(device or torch.device("cpu")), track, sha256)  # type: ignore[arg-type]
+    if not isinstance(method, Method):
+        raise MdtoolError(f"{path} is a run of {type(method).__name__} and makes no motion: give a generator's run")
+    return Generator(method.to(device or torch.device("cpu")), track, sha256)
 
 
 BATCH = 16

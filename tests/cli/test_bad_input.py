@@ -15,6 +15,8 @@ import pytest
 from mdtool.cli.app import main
 from mdtool.motion.file import write_motions
 from mdtool.motion.motion import Motion, MotionSet
+from tests.cli.command_line import done, refused
+from tests.test_atomic import files_of_at_most
 
 Run = Callable[..., str]
 
@@ -186,3 +188,36 @@ def test_guidance_needs_training_for_it(run: Run, motions: Path, tmp_path: Path)
     assert "needs cond_mask_prob above 0" in run(
         "train", motions, "--preset", "debug", "--set", "model.cond_mask_prob=0.0", "--set", "model.guidance=2.0"
     )
+
+
+@pytest.mark.parametrize("verb", ["sample", "evaluate", "bench"])
+def test_a_place_that_cannot_be_written_is_told_before_the_work(
+    run: Run, generator: Path, motions: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("the work began")
+
+    monkeypatch.setattr("mdtool.training.run.load_generator", work)
+    monkeypatch.setattr("mdtool.evaluation.bench.bench", work)
+    assert "cannot write" in run(verb, "--out", motions / "out.h5")
+
+
+@pytest.mark.parametrize("words", ["sample --count 2", "render motions.h5 --jobs 1 --frame 0 --out a.png"])
+def test_a_disk_that_fills_up_while_writing(run: Run, generator: Path, words: str) -> None:
+    with files_of_at_most(2000):
+        assert "cannot write" in run(*words.split())
+
+
+def test_a_disk_that_fills_up_while_training_leaves_a_run_that_goes_on(
+    motions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(motions.parent)
+    words = ("train", "--preset", "debug", "--threads", 1)
+    with files_of_at_most(5000):
+        assert "cannot write runs/debug/checkpoints" in refused(*words)
+    assert not list((motions.parent / "runs" / "debug" / "checkpoints").iterdir())
+    assert "wrote runs/debug" in done(*words)
+
+
+def test_recordings_that_do_not_exist_are_not_passed_over(run: Run, motions: Path) -> None:
+    assert "no such file: nothing.h5" in run("evaluate", "motions.h5", "--data", "nothing.h5")

@@ -86,9 +86,17 @@ def test_a_run_without_weights_and_a_damaged_one() -> None:
     assert "no weights yet" in done("info", "runs/new")
     done("train", "--preset", "debug", "--threads", 1)
     path = Path("runs/debug/config.toml")
-    path.write_text(path.read_text().replace("layers = 2", "layers = 3"))
-    told = refused("info", "runs/debug")
-    assert "the weights of runs/debug do not fit its settings" in told
+    settings = path.read_text()
+    for before, after, sentence in (
+        ("layers = 2", "layers = 3", "the weights of runs/debug do not fit its settings"),
+        ("layers = 2", "layers = 0", "runs/debug/config.toml: mdm settings: layers"),
+        ('method = "mdm"', 'method = "vae"', "runs/debug/config.toml: no method 'vae'"),
+        ("[train]", "[train", "runs/debug/config.toml is not a TOML file"),
+        ('method = "mdm"', "", "runs/debug/config.toml: method: Field required"),
+    ):
+        assert before in settings
+        path.write_text(settings.replace(before, after))
+        assert sentence in refused("info", "runs/debug")
 
 
 @pytest.mark.parametrize(
@@ -97,6 +105,8 @@ def test_a_run_without_weights_and_a_damaged_one() -> None:
         ("none.h5", None, "no such file: none.h5"),
         ("some.json", "{}", "some.json is not a results file"),
         ("some.json", "{", "some.json is not a results file"),
+        ("some.json", '{"protocol": "action-to-motion 1"}', "some.json is a damaged results file"),
+        ("some.json", '{"protocol": "action-to-motion 1", "card": 3}', "some.json is a damaged results file"),
         ("some.txt", "words", "some.txt cannot be read as a motion file"),
         ("some.h5", "", "some.h5 cannot be read as a motion file"),
     ],

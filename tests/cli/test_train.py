@@ -153,6 +153,7 @@ def test_damaged_runs_are_told(place: Path) -> None:
         (("--set", "model.frames"), "write it as section.key=value"),
         (("--set", "models.frames=3"), "there is no section 'models'"),
         (("--ema", 0.9, "--ema", 0.9), "the same ema decay is given twice"),
+        (("--seed", -4), "train.seed"),
         (("--precision", "fp8"), "train.precision"),
     ],
 )
