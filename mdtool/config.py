@@ -46,7 +46,8 @@ class TrainConfig(Strict):
     """Decay of each track of averaged weights."""
     ema_kind: Literal["warmup", "plain"] = "warmup"
     """warmup: min(decay, (1 + n) / (10 + n)), as the thesis; plain: a constant decay, as MDM."""
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    """auto is settled when the run starts: bf16 where the device multiplies it in hardware, fp32 elsewhere."""
     save_every: int = Field(1000, gt=0)
     keep_every: int = Field(0, ge=0)
     """Keep weights of every such step beside the newest ones; 0 keeps the newest only."""

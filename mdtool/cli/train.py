@@ -26,7 +26,7 @@ def train(
     sampler: Annotated[
         str | None, typer.Option(help="Timestep sampler: uniform, or loss-aware (importance sampling).")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32, or bf16 (faster on most CPUs and GPUs).")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, bf16, or auto: bf16 where the hardware has it.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Windows per optimiser step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, batches, timesteps and noise.")] = None,
     set_: Annotated[
@@ -46,7 +46,7 @@ def train(
     from mdtool.motion.file import read_motions
     from mdtool.training.checkpoint import RunFolder
     from mdtool.training.device import prepare
-    from mdtool.training.run import resolve
+    from mdtool.training.run import resolve, settle_precision
     from mdtool.training.run import train as run_training
 
     if preset is None:
@@ -62,9 +62,9 @@ def train(
         table["model"]["timestep_sampler"] = sampler
     settings.override(table, set_ or [])
     where = prepare(device, threads)
-    motions = read_motions(data)
-    run = resolve(preset, table, data, motions)
     folder = RunFolder(out or Path("runs") / Path(preset).stem)
+    motions = read_motions(data)
+    run = settle_precision(resolve(preset, table, data, motions), folder, where)
     console = Console(markup=False)
     finished = run_training(run, motions, folder, where, console)
     if not finished:

@@ -64,6 +64,19 @@ def test_the_readme_line_works_as_typed(place: Path, monkeypatch: pytest.MonkeyP
     assert RunFolder("runs/small").newest_step() == 3
 
 
+@pytest.mark.parametrize(("native", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_auto_precision_is_what_the_hardware_multiplies_and_stays_with_the_run(
+    place: Path, monkeypatch: pytest.MonkeyPatch, native: bool, expected: str
+) -> None:
+    monkeypatch.setattr("mdtool.training.run.bf16_is_native", lambda device: native)
+    typed = ("train", *DEBUG, "--precision", "auto", "--steps", 2)
+    done(*typed)
+    assert config()["train"]["precision"] == expected
+    monkeypatch.setattr("mdtool.training.run.bf16_is_native", lambda device: not native)
+    done(*typed)
+    assert config()["train"]["precision"] == expected
+
+
 def test_every_option_reaches_the_settings(place: Path) -> None:
     done(
         "train", "motions.h5", *DEBUG, "--out", "elsewhere/mine", "--steps", 6, "--ema", 0.5, "--ema", 0.99,
