@@ -14,6 +14,8 @@ from mdtool.cli.bench import bench
 from mdtool.cli.demo import demo
 from mdtool.cli.evaluate import evaluate
 from mdtool.cli.info import info
+from mdtool.cli.preprocess_humanact12 import humanact12
+from mdtool.cli.preprocess_uestc import uestc
 from mdtool.cli.render import render
 from mdtool.cli.sample import sample
 from mdtool.cli.train import train
@@ -28,6 +30,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(preprocess.app, name="preprocess", help="Raw recordings → motion file.")
+preprocess.app.command()(uestc)
+preprocess.app.command()(humanact12)
 app.command()(train)
 app.command()(sample)
 app.command()(evaluate)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mdtool.data.bvh_reader import BvhBatch
     from mdtool.data.gather import Reading
-    from mdtool.motion.motion import MotionSet
+    from mdtool.motion.motion import ClipTable, MotionSet
 
 app = typer.Typer(no_args_is_help=True, help="Make a motion file from recordings, or from nothing.")
 
@@ -135,7 +135,7 @@ def _progress(console: Console, total: int) -> Iterator[Callable[[Reading], None
 
 
 def _summarise(
-    console: Console, motions: MotionSet, out: Path, source_frames: int, elapsed_s: float, skipped: int
+    console: Console, motions: MotionSet | ClipTable, out: Path, source_frames: int, elapsed_s: float, skipped: int
 ) -> None:
     """Actions against splits, what was written, how fast, and what to type next."""
     import numpy as np
@@ -160,7 +160,10 @@ def _summarise(
     rates = ", ".join(f"{rate:g}" for rate in np.unique(motions.fps))
     left_out = f", {skipped} skipped" if skipped else ""
     speed = f"{source_frames:,} frames in {elapsed_s:.1f} s, {source_frames / max(elapsed_s, 1e-9):,.0f} frames/s"
-    say(console, f"wrote {out}: {len(motions)} clips{left_out}, {len(motions.root):,} frames at {rates} fps ({speed})")
+    say(
+        console,
+        f"wrote {out}: {len(motions)} clips{left_out}, {motions.lengths.sum():,} frames at {rates} fps ({speed})",
+    )
     say(console, "next: mdtool train" + ("" if out == DEFAULT_OUT else f" {shlex.quote(str(out))}"))
 
 
