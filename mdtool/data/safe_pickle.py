@@ -91,8 +91,6 @@ def load_pickle(
 
 def _by_name(allow: Mapping[tuple[str, str], Callable[..., object]]) -> dict[tuple[str, str], Callable[..., object]]:
     """The caller's names; protocols 0 and 1 call copyreg for every object of a class."""
-    if not allow:
-        return {}
     rebuild = {(module, "_reconstructor"): _reconstructor for module in ("copyreg", "copy_reg")}
     return {**rebuild, **{(module, "object"): _no_object for module in ("builtins", "__builtin__")}, **allow}
 
