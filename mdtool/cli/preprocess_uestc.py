@@ -111,4 +111,4 @@ def _counts(console: Console, selection: Selection, actions: int, view: str) -> 
     console.print(table)
     different = [name for name, here, expected in rows if expected not in (None, here)]
     if different:
-        say(console, f"note: this is not the whole data set, its {different[0]} differ from the protocol's", "yellow")
+        say(console, f"note: this is not the whole data set; it differs in: {'; '.join(different)}", "yellow")

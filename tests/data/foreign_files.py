@@ -54,7 +54,7 @@ def attacks(marker: Path) -> dict[str, object]:
 
 
 RAW_ATTACKS: dict[str, bytes] = {
-    "a dotted name": b"\x80\x04\x8c\x05numpy\x8c\x11load.__globals__.x\x93.",
+    "a dotted name": b"\x80\x04\x8c\x05numpy\x8c\x10load.__globals__\x93.",
     "a test runner": b"cnumpy\ntesting._private.utils.runstring\n(S'1'\ndtR.",
     "joblib's own loader": b"cjoblib.numpy_pickle\nload\n(S'other.pkl'\ntR.",
     "an old-style instance": b"(S'touch x'\nios\nsystem\n.",

@@ -110,7 +110,8 @@ def test_attacks_are_refused_and_do_not_run(tmp_path: Path) -> None:
             assert "it wants to use" in message, (name, message)
             assert "nothing of it ran" in message
     for name, content in RAW_ATTACKS.items():
-        assert "is not read: it" in refusal(path, content) or name == "a builtin with a length"
+        message = refusal(path, content)
+        assert "is not read: it" in message or "a byte string in it is damaged" in message, (name, message)
     assert not marker.exists()
     assert not Path("x").exists()
 
@@ -175,14 +176,14 @@ def test_what_is_no_pickle(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_decompression_bombs_stop_at_the_limit(tmp_path: Path, compression: str) -> None:
-    size = 1 << 24
+    size = 1 << 22
     for content in (
         b"\x80\x04\x8e" + struct.pack("<Q", size) + bytes(size) + b".",  # one byte string
         b"(" + b"]" * (size // 4) + b"l.",  # many lists
         b"(" + b"X\x00\x10\x00\x00".join([b"", *[b"a" * 4096] * (size // 4096)]) + b"l.",  # many texts
     ):
-        message = refusal(tmp_path / "bomb.pkl", COMPRESSIONS[compression](content), limit_bytes=1 << 20)
-        assert "more than the 0.000977 GiB" in message
+        message = refusal(tmp_path / "bomb.pkl", COMPRESSIONS[compression](content), limit_bytes=1 << 18)
+        assert "more than the 0.000244 GiB" in message
 
 
 def test_a_bomb_of_ten_gigabytes_takes_little_memory(tmp_path: Path) -> None:
@@ -196,14 +197,14 @@ def test_a_bomb_of_ten_gigabytes_takes_little_memory(tmp_path: Path) -> None:
         "from mdtool.data.safe_pickle import load_pickle\n"
         "from mdtool.errors import MdtoolError\n"
         "used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
-        "try:\n    load_pickle(sys.argv[1], limit_bytes=256 << 20)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n"
+        "try:\n    load_pickle(sys.argv[1], limit_bytes=64 << 20)\n"
         "except MdtoolError as error:\n    print(error)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - used)\n"
     )
     ran = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     message, grown_kib = ran.stdout.splitlines()
-    assert "more than the 0.25 GiB" in message
+    assert "more than the 0.0625 GiB" in message
     assert int(grown_kib) < 64 << 10
 
 
