@@ -23,7 +23,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_uestc_where_mdm_has_it_then_training() -> None:
+def test_uestc_where_mdm_has_it() -> None:
     write_uestc(Path("dataset/uestc"))
     printed = done("preprocess", "uestc")
     motions = read_motions("motions.h5")
@@ -42,7 +42,14 @@ def test_uestc_where_mdm_has_it_then_training() -> None:
     assert ["test clips", "2", "13,350"] in rows
     assert "this is not the whole data set" in printed
     assert printed.rstrip().endswith("next: mdtool train")
-    done("train", "--preset", "debug", "--steps", "2", "--ema", "0.9995", "--sampler", "loss-aware", "--threads", "1")
+
+
+@pytest.mark.slow
+def test_training_goes_on_from_there() -> None:
+    write_uestc(Path("dataset/uestc"))
+    done("preprocess", "uestc")
+    words = ("--preset", "debug", "--steps", 2, "--ema", 0.9995, "--sampler", "loss-aware", "--threads", 1)
+    assert "next: mdtool sample" in done("train", *words)
 
 
 def test_uestc_options() -> None:
