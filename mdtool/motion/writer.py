@@ -38,8 +38,7 @@ def write_clips(
             not finite, or there is no clip at all.
     """
     labels = {name: label for label, name in enumerate(actions)}
-    written: list[Motion] = []
-    lengths: list[int] = []
+    rows: list[tuple[int, float, int, int, str, str]] = []  # no Motion: that would keep its frames in memory
     size = frame_bytes(most_frames) + most_clips * _CLIP_BYTES
     with replacing(path, size=size) as temporary, h5py.File(temporary, "w") as file:
         shapes = {"rot6d": (JOINTS, 6), "root": (3,)}
@@ -55,20 +54,21 @@ def write_clips(
                     raise MdtoolError(f"not writing {path}: {name} of {clip.name} holds NaN or infinite numbers")
                 file[name][place : place + len(clip)] = values
             place += len(clip)
-            lengths.append(len(clip))
-            written.append(clip.slice(0, 0))
-        if not written:
+            label = labels.get(clip.action, -1)
+            rows.append((len(clip), clip.fps, label, clip.split, clip.subject, clip.name))
+        if not rows:
             raise MdtoolError(f"nothing to write to {path}: no clip could be used")
         for name, shape in shapes.items():
             file[name].resize((place, *shape))
+        lengths, fps, action, split, subject, names = zip(*rows, strict=True)
         table = ClipTable(
             lengths=np.array(lengths, dtype=np.int64),
-            fps=np.array([clip.fps for clip in written], dtype=np.float64),
-            action=np.array([labels.get(clip.action, -1) for clip in written], dtype=np.int32),
-            split=np.array([clip.split for clip in written], dtype=np.uint8),
+            fps=np.array(fps, dtype=np.float64),
+            action=np.array(action, dtype=np.int32),
+            split=np.array(split, dtype=np.uint8),
             actions=list(actions),
-            subject=[clip.subject for clip in written],
-            name=[clip.name for clip in written],
+            subject=list(subject),
+            name=list(names),
             provenance=provenance,
         )
         write_table(file, table)

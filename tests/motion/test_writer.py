@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +39,21 @@ def test_the_same_file_as_at_once(tmp_path: Path, most_frames: int) -> None:
     assert (streamed.actions, streamed.subject, streamed.name) == (at_once.actions, at_once.subject, at_once.name)
     assert streamed.provenance == at_once.provenance
     assert (len(table), table.lengths.tolist(), table.start.tolist()) == (3, [70, 3, 61], [0, 70, 73, 134])
+
+
+def test_one_clip_at_a_time_is_in_memory(tmp_path: Path) -> None:
+    alive: list[weakref.ref] = []
+
+    def clips() -> Iterator[Motion]:
+        for _ in range(4):
+            clip = replace(some_clips()[0], rot6d=np.zeros((70, 24, 6), np.float32))
+            alive.append(weakref.ref(clip.rot6d))
+            yield clip
+            del clip
+            assert sum(array() is not None for array in alive) <= 1
+
+    write_clips(tmp_path / "m.h5", clips(), ["run"], {}, 280, 4)
+    assert len(alive) == 4
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
