@@ -85,6 +85,17 @@ def test_joblib_files_of_every_compression(tmp_path: Path, compression: str, pro
         assert same(VALUE[1]["betas"], read[1]["betas"])
 
 
+def test_a_compressed_file_that_is_too_large_says_what_helps(tmp_path: Path) -> None:
+    array = np.zeros((1000, 1000))
+    content = joblib_bytes({"pose": array})
+    message = refusal(tmp_path / "j.pkl", COMPRESSIONS["zlib"](content), limit_bytes=1 << 20, lazy=True)
+    assert "save it again uncompressed" in message
+    (tmp_path / "raw.pkl").write_bytes(content)
+    read = load_pickle(tmp_path / "raw.pkl", limit_bytes=1 << 20, lazy=True)
+    assert isinstance(read, dict)
+    assert same(array, read["pose"])
+
+
 def test_python_2_byte_strings(tmp_path: Path) -> None:
     """As cPickle of Python 2 writes an array: module names of then, and its bytes in a BINSTRING."""
     content = np.arange(400, dtype="<f4").tobytes()
