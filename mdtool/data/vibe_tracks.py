@@ -1,0 +1,190 @@
+"""From all persons that VIBE tracked in a video to the one performer: track choice, joining, and filling of gaps.
+
+This is how `vibe_cache_refined.pkl` was made from `vibe_cache_all_tracks.pkl`, with the same rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from mdtool.errors import MdtoolError
+from mdtool.motion.rotations import axis_angle_to_quaternion, quaternion_invert, quaternion_to_axis_angle, slerp
+from mdtool.motion.skeleton import JOINTS
+
+GapFill = Literal["linear", "slerp"]
+"""How rotations cross a gap: "linear" blends quaternions as the published files were made, "slerp" turns evenly."""
+
+TRACK_SHAPES: dict[str, tuple[int, ...]] = {
+    "frame_ids": (),
+    "pose": (JOINTS * 3,),
+    "orig_cam": (4,),
+    "joints3d": (49, 3),
+    "bboxes": (4,),
+    "pred_cam": (3,),
+    "betas": (10,),
+}
+"""What a track holds, each [T, …]; the last two may be missing, anything else is left out."""
+_OPTIONAL = ("pred_cam", "betas")
+_MOST_FRAMES = 100_000
+"""An hour at 30 frames per second; frame numbers beyond it are damage, and must not be filled."""
+
+Track = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The performer of one video."""
+
+    record: Track
+    """As TRACK_SHAPES has it, for every frame from the first to the last on which the performer was found."""
+    tracks: tuple[object, ...]
+    """Keys of the tracks it was joined from, in order."""
+    filled: np.ndarray
+    """[T] bool, the frames that were filled in."""
+
+
+def refine(
+    video: str,
+    tracks: object,
+    start_centre: Callable[[], np.ndarray],
+    gap: GapFill = "linear",
+) -> Refined:
+    """Choose the performer's tracks, join them in time and fill the gaps between their frames.
+
+    Args:
+        video: name for messages.
+        tracks: track id → VIBE's output for that person, as `vibe_cache_all_tracks.pkl` has it.
+        start_centre: gives the centre [2] of the performer's box in the first frame, px; asked only when there is
+            more than one track.
+
+    Raises:
+        MdtoolError: no track, a track of another shape, or frame numbers that are not increasing.
+    """
+    if not isinstance(tracks, Mapping) or not tracks:
+        raise MdtoolError(f"{video}: no person was tracked in it; leave it out of info/names.txt and of the tracks file")
+    checked = {key: _checked(f"{video}, track {key}", track) for key, track in tracks.items()}
+    chosen = choose_tracks(checked, start_centre)
+    names = [name for name in TRACK_SHAPES if all(name in checked[key] for key in chosen)]
+    joined = {name: np.concatenate([checked[key][name] for key in chosen]) for name in names}
+    span = int(joined["frame_ids"][-1] - joined["frame_ids"][0]) + 1
+    if span > _MOST_FRAMES:
+        raise MdtoolError(f"{video}: its frame numbers span {span:,} frames, more than {_MOST_FRAMES:,}: damaged")
+    record, filled = fill_gaps(joined, gap)
+    return Refined(record, tuple(chosen), filled)
+
+
+def choose_tracks(tracks: Mapping[object, Track], start_centre: Callable[[], np.ndarray]) -> list[object]:
+    """Keys of the tracks that are the performer's, in order of time.
+
+    The track that begins first competes with all that begin before it ends; of several, the one is taken whose
+    first box is nearest to where the performer was last seen. What overlaps with it is dropped, and so on.
+    A stranger who is alone in the picture before or after the performer is therefore taken for the performer.
+
+    Args:
+        tracks: key → track with frame_ids [T] and bboxes [T, 4]; the order decides between tracks that begin together.
+        start_centre: centre [2] of the performer's box at the beginning, px; asked only if there is a choice.
+    """
+    remaining = list(tracks)
+    chosen: list[object] = []
+    if len(remaining) == 1:
+        return remaining
+    first = {key: int(track["frame_ids"][0]) for key, track in tracks.items()}
+    last = {key: int(track["frame_ids"][-1]) for key, track in tracks.items()}
+    while remaining:
+        earliest = min(remaining, key=first.__getitem__)
+        rivals = [key for key in remaining if first[key] <= last[earliest]]
+        pick = earliest
+        if len(rivals) > 1:
+            seen = tracks[chosen[-1]]["bboxes"][-1, :2] if chosen else start_centre()
+            pick = min(rivals, key=lambda key: float(np.linalg.norm(tracks[key]["bboxes"][0, :2] - seen)))
+        chosen.append(pick)
+        remaining = [key for key in remaining if first[key] > last[pick]]
+    return chosen
+
+
+def fill_gaps(track: Track, gap: GapFill = "linear") -> tuple[Track, np.ndarray]:
+    """Interpolate all that is missing between the first and the last frame; what is there stays bit for bit.
+
+    Args:
+        track: arrays [n, …] with increasing frame_ids [n].
+
+    Returns:
+        (arrays [T, …] with consecutive frame_ids, which frames were filled [T] bool).
+    """
+    there = track["frame_ids"]
+    frames = np.arange(there[0], there[-1] + 1)
+    before = np.searchsorted(there, frames, side="right") - 1
+    filled = there[before] != frames
+    whole = {name: values[before] for name, values in track.items()}
+    whole["frame_ids"] = frames
+    if not filled.any():
+        return whole, filled
+    start = before[filled]
+    weight = (frames[filled] - there[start]) / (there[start + 1] - there[start])
+    for name, values in track.items():
+        if name == "pose":
+            between = _blend_poses(values[start], values[start + 1], weight, gap)
+        elif name == "frame_ids":
+            continue
+        else:
+            late = weight.reshape(-1, *[1] * (values.ndim - 1))
+            between = (1 - late) * values[start] + late * values[start + 1]
+        whole[name][filled] = between
+    return whole, filled
+
+
+def _blend_poses(start: np.ndarray, end: np.ndarray, weight: np.ndarray, gap: GapFill) -> np.ndarray:
+    """Poses [n, 72] between two others, in quaternions."""
+    first, second = (
+        axis_angle_to_quaternion(torch.from_numpy(pose.reshape(len(pose), JOINTS, 3).astype(np.float64)))
+        for pose in (start, end)
+    )
+    share = torch.from_numpy(weight)[:, None]
+    if gap == "slerp":
+        blended = slerp(first, second, share.expand(-1, JOINTS))
+    else:
+        # The published files take the root's inverse where that is nearer, against flips of angles about pi.
+        root = second[:, 0]
+        inverse = quaternion_invert(root)
+        nearer = (first[:, 0] - inverse).norm(dim=-1) < (first[:, 0] - root).norm(dim=-1)
+        second = torch.cat([torch.where(nearer[:, None], inverse, root)[:, None], second[:, 1:]], dim=1)
+        blended = (1 - share[..., None]) * first + share[..., None] * second
+        blended = blended / blended.norm(dim=-1, keepdim=True)
+    return quaternion_to_axis_angle(blended).reshape(len(start), -1).numpy()
+
+
+def _checked(where: str, track: object) -> Track:
+    """The arrays of one track, with frame numbers as integers."""
+    if not isinstance(track, Mapping):
+        raise MdtoolError(f"{where}: it holds {type(track).__name__} where VIBE's output belongs, a dict of arrays")
+    arrays: Track = {}
+    for name, shape in TRACK_SHAPES.items():
+        values = track.get(name)
+        if values is None and name in _OPTIONAL:
+            continue
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+            raise MdtoolError(f"{where}: it has no numbers for {name!r}; keys: {_listed(track)}")
+        if values.ndim != 1 + len(shape) or values.shape[1:] != shape:
+            wanted = ", ".join(["frames", *map(str, shape)])
+            raise MdtoolError(f"{where}: {name!r} must be [{wanted}], not {list(values.shape)}")
+        if not np.isfinite(values).all():
+            raise MdtoolError(f"{where}: {name!r} holds NaN or infinite numbers")
+        arrays[name] = values
+    frames = len(arrays["frame_ids"])
+    uneven = [name for name, values in arrays.items() if len(values) != frames]
+    if uneven or not frames:
+        name = uneven[0] if uneven else "frame_ids"
+        raise MdtoolError(f"{where}: {name!r} has {len(arrays[name])} frames, 'frame_ids' has {frames}")
+    arrays["frame_ids"] = np.asarray(np.rint(arrays["frame_ids"]), dtype=np.int64)
+    if arrays["frame_ids"][0] < 0 or (np.diff(arrays["frame_ids"]) <= 0).any():
+        raise MdtoolError(f"{where}: its 'frame_ids' must be 0 or more and increasing")
+    return arrays
+
+
+def _listed(keys: Sequence[object] | Mapping) -> str:
+    return ", ".join(sorted(map(str, keys))) or "none"
