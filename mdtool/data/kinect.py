@@ -30,7 +30,7 @@ class SkeletonArchive:
         if not path.is_file():
             raise MdtoolError(f"no such file: {path}; the choice among several tracks needs the Kinect skeletons")
         try:
-            self._tar = tarfile.open(path)  # noqa: SIM115: closed by `close`
+            self._tar = tarfile.open(path)  # noqa: SIM115 (closed by `close`)
             self._members = {PurePosixPath(member.name).name: member for member in self._tar if member.isfile()}
         except (OSError, EOFError, tarfile.TarError) as error:
             raise MdtoolError(f"{path} is no whole tar file ({error}): get it again") from error

@@ -5,13 +5,14 @@ This is how `vibe_cache_refined.pkl` was made from `vibe_cache_all_tracks.pkl`, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
 
+from mdtool.data.safe_pickle import StoredArray
 from mdtool.errors import MdtoolError
 from mdtool.motion.rotations import axis_angle_to_quaternion, quaternion_invert, quaternion_to_axis_angle, slerp
 from mdtool.motion.skeleton import JOINTS
@@ -30,31 +31,48 @@ TRACK_SHAPES: dict[str, tuple[int, ...]] = {
 }
 """What a track holds, each [T, …]; the last two may be missing, anything else is left out."""
 _OPTIONAL = ("pred_cam", "betas")
+_CHOOSING = ("frame_ids", "bboxes")
 _MOST_FRAMES = 100_000
 """An hour at 30 frames per second; frame numbers beyond it are damage, and must not be filled."""
 
 Track = dict[str, np.ndarray]
+_Stored = dict[str, np.ndarray | StoredArray]
 
 
 @dataclass(frozen=True)
-class Refined:
-    """The performer of one video."""
+class Performer:
+    """The tracks of one video that are the performer's, not yet joined."""
 
-    record: Track
-    """As TRACK_SHAPES has it, for every frame from the first to the last on which the performer was found."""
-    tracks: tuple[object, ...]
-    """Keys of the tracks it was joined from, in order."""
-    filled: np.ndarray
-    """[T] bool, the frames that were filled in."""
+    video: str
+    keys: tuple[object, ...]
+    """Track ids, in order of time."""
+    tracks: tuple[_Stored, ...]
+    """As TRACK_SHAPES has it; arrays may still be in their file."""
+
+    @property
+    def found(self) -> int:
+        """Frames in which the performer was found."""
+        return sum(len(track["frame_ids"]) for track in self.tracks)
+
+    @property
+    def first_frame(self) -> int:
+        """Number of the first of these."""
+        return int(np.asarray(self.tracks[0]["frame_ids"])[0])
+
+    @property
+    def frames(self) -> int:
+        """Frames from the first to the last of these."""
+        return int(np.asarray(self.tracks[-1]["frame_ids"])[-1]) - self.first_frame + 1
+
+    def joined(self, gap: GapFill = "linear") -> tuple[Track, np.ndarray]:
+        """One track without gaps, as an entry of `vibe_cache_refined.pkl`, and which frames were filled [T] bool."""
+        names = [name for name in TRACK_SHAPES if all(name in track for track in self.tracks)]
+        parts = {name: [np.asarray(track[name]) for track in self.tracks] for name in names}
+        return fill_gaps({name: np.concatenate(arrays) for name, arrays in parts.items()}, gap)
 
 
-def refine(
-    video: str,
-    tracks: object,
-    start_centre: Callable[[], np.ndarray],
-    gap: GapFill = "linear",
-) -> Refined:
-    """Choose the performer's tracks, join them in time and fill the gaps between their frames.
+def find_performer(video: str, tracks: object, start_centre: Callable[[], np.ndarray]) -> Performer:
+    """Check all tracks of a video and choose the performer's.
 
     Args:
         video: name for messages.
@@ -66,16 +84,16 @@ def refine(
         MdtoolError: no track, a track of another shape, or frame numbers that are not increasing.
     """
     if not isinstance(tracks, Mapping) or not tracks:
-        raise MdtoolError(f"{video}: no person was tracked in it; leave it out of info/names.txt and of the tracks file")
-    checked = {key: _checked(f"{video}, track {key}", track) for key, track in tracks.items()}
-    chosen = choose_tracks(checked, start_centre)
-    names = [name for name in TRACK_SHAPES if all(name in checked[key] for key in chosen)]
-    joined = {name: np.concatenate([checked[key][name] for key in chosen]) for name in names}
-    span = int(joined["frame_ids"][-1] - joined["frame_ids"][0]) + 1
-    if span > _MOST_FRAMES:
-        raise MdtoolError(f"{video}: its frame numbers span {span:,} frames, more than {_MOST_FRAMES:,}: damaged")
-    record, filled = fill_gaps(joined, gap)
-    return Refined(record, tuple(chosen), filled)
+        raise MdtoolError(
+            f"{video}: no person was tracked in it; leave it out of info/names.txt and of the tracks file"
+        )
+    found = {key: _checked(f"{video}, track {key}", track) for key, track in tracks.items()}
+    seen = {key: {name: np.asarray(track[name]) for name in _CHOOSING} for key, track in found.items()}
+    chosen = choose_tracks(seen, start_centre)
+    performer = Performer(video, tuple(chosen), tuple(found[key] for key in chosen))
+    if performer.frames > _MOST_FRAMES:
+        raise MdtoolError(f"{video}: its frame numbers span {performer.frames:,} frames, more than {_MOST_FRAMES:,}")
+    return performer
 
 
 def choose_tracks(tracks: Mapping[object, Track], start_centre: Callable[[], np.ndarray]) -> list[object]:
@@ -158,33 +176,36 @@ def _blend_poses(start: np.ndarray, end: np.ndarray, weight: np.ndarray, gap: Ga
     return quaternion_to_axis_angle(blended).reshape(len(start), -1).numpy()
 
 
-def _checked(where: str, track: object) -> Track:
-    """The arrays of one track, with frame numbers as integers."""
+def _checked(where: str, track: object) -> _Stored:
+    """The arrays of one track, looked at but left in their file where they are; frame numbers as integers."""
     if not isinstance(track, Mapping):
         raise MdtoolError(f"{where}: it holds {type(track).__name__} where VIBE's output belongs, a dict of arrays")
-    arrays: Track = {}
+    arrays: _Stored = {}
     for name, shape in TRACK_SHAPES.items():
         values = track.get(name)
         if values is None and name in _OPTIONAL:
             continue
-        if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
-            raise MdtoolError(f"{where}: it has no numbers for {name!r}; keys: {_listed(track)}")
-        if values.ndim != 1 + len(shape) or values.shape[1:] != shape:
+        if not isinstance(values, np.ndarray | StoredArray) or values.dtype.kind not in "fiu":
+            raise MdtoolError(f"{where}: it has no numbers for {name!r}; keys: {', '.join(sorted(map(str, track)))}")
+        if len(values.shape) != 1 + len(shape) or values.shape[1:] != shape:
             wanted = ", ".join(["frames", *map(str, shape)])
             raise MdtoolError(f"{where}: {name!r} must be [{wanted}], not {list(values.shape)}")
-        if not np.isfinite(values).all():
-            raise MdtoolError(f"{where}: {name!r} holds NaN or infinite numbers")
         arrays[name] = values
     frames = len(arrays["frame_ids"])
     uneven = [name for name, values in arrays.items() if len(values) != frames]
     if uneven or not frames:
         name = uneven[0] if uneven else "frame_ids"
         raise MdtoolError(f"{where}: {name!r} has {len(arrays[name])} frames, 'frame_ids' has {frames}")
-    arrays["frame_ids"] = np.asarray(np.rint(arrays["frame_ids"]), dtype=np.int64)
-    if arrays["frame_ids"][0] < 0 or (np.diff(arrays["frame_ids"]) <= 0).any():
+    arrays |= {name: _finite(where, name, arrays[name]) for name in _CHOOSING}
+    numbers = np.asarray(np.rint(arrays["frame_ids"]), dtype=np.int64)
+    if numbers[0] < 0 or (np.diff(numbers) <= 0).any():
         raise MdtoolError(f"{where}: its 'frame_ids' must be 0 or more and increasing")
-    return arrays
+    return arrays | {"frame_ids": numbers}
 
 
-def _listed(keys: Sequence[object] | Mapping) -> str:
-    return ", ".join(sorted(map(str, keys))) or "none"
+def _finite(where: str, name: str, values: np.ndarray | StoredArray) -> np.ndarray:
+    """The numbers themselves."""
+    array = np.asarray(values)
+    if not np.isfinite(array).all():
+        raise MdtoolError(f"{where}: {name!r} holds NaN or infinite numbers")
+    return array

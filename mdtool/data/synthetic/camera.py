@@ -13,13 +13,14 @@ import numpy as np
 import torch
 
 from mdtool.data.kinect import FOCAL_PX, HEIGHT, WIDTH, box_centre
+from mdtool.data.vibe import FOCAL_LENGTH, IMAGE_SIZE
 from mdtool.data.vibe_tracks import Track
 from mdtool.motion.motion import Motion
 from mdtool.motion.rotations import matrix_to_axis_angle, rot6d_to_matrix
 
 WORLD_TO_CAMERA = np.diag([1.0, -1.0, -1.0])
 """World (y up, the person faces +z) to the axes of a camera that the person faces."""
-DEPTH_TIMES_SCALE = 500 / 270
+DEPTH_TIMES_SCALE = FOCAL_LENGTH / (IMAGE_SIZE / 2)
 """VIBE's depth of a person in metres times its scale sx."""
 _VIBE_TO_KINECT_DEPTH = FOCAL_PX / (WIDTH / 2 * DEPTH_TIMES_SCALE)
 _CAMERA_HEIGHT_M, _DISTANCE_M = 1.0, 5.5
