@@ -44,6 +44,16 @@ _SHORT_EVERY = 17
 _PICKLE_PROTOCOL = 3  # what the Python of the originals wrote
 
 
+def _in_turn() -> list[int]:
+    """All subjects, those for training and those for testing evenly mixed."""
+    train, test = sorted(TRAIN_SUBJECTS), sorted(set(range(1, SUBJECTS + 1)) - TRAIN_SUBJECTS)
+    place = {group[rank]: (rank + 0.5) / len(group) for group in (train, test) for rank in range(len(group))}
+    return sorted(place, key=place.__getitem__)
+
+
+_TURNS = _in_turn()
+
+
 @dataclass(frozen=True)
 class Video:
     """One video, and what is true of it."""
@@ -112,10 +122,7 @@ def write_raw_uestc(
 
 def cast(action: int, take: int) -> tuple[int, int]:
     """(subject, view) of a take: train and test subjects in turn, all views, no pair twice within an action."""
-    test = [subject for subject in range(1, SUBJECTS + 1) if subject not in TRAIN_SUBJECTS]
-    train = sorted(TRAIN_SUBJECTS)
-    turns = [subject for pair in zip(train, test, strict=False) for subject in pair] + test[len(train) :]
-    return turns[(take // VIEWS + 3 * action) % len(turns)], 1 + (take + action) % VIEWS
+    return _TURNS[(take // VIEWS + 3 * action) % SUBJECTS], 1 + (take + action) % VIEWS
 
 
 def _videos(clips_per_action: int, seed: int) -> Iterator[tuple[Video, Track, np.ndarray]]:
