@@ -1,6 +1,7 @@
 """From all persons that VIBE tracked in a video to the one performer: track choice, joining, and filling of gaps.
 
-This is how `vibe_cache_refined.pkl` was made from `vibe_cache_all_tracks.pkl`, with the same rules.
+This is how `vibe_cache_refined.pkl` was made from `vibe_cache_all_tracks.pkl`, with the same rules. Frames before the
+performer is first found, and after the last, cannot be filled from anything: the clip begins late or ends early.
 """
 
 from __future__ import annotations
