@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from mdtool.data.uestc import Selection, UestcVideo
     from mdtool.data.uestc_tracks import TrackedVideo
+    from mdtool.data.vibe_tracks import GapFill
 
 
 Align = Annotated[
@@ -91,7 +92,9 @@ def uestc(
     if difference:
         say(console, f"warning: {difference}", "yellow")
     say(console, f"reading {place / source}")
-    filling = (gap or Gap.linear).value if from_vibe_tracks else None
+    filling: GapFill | None = None
+    if from_vibe_tracks:
+        filling = "slerp" if gap is Gap.slerp else "linear"
     videos: Sequence[UestcVideo] = (
         read_uestc_cache(place, actions) if filling is None else _tracked(console, place, actions, filling)
     )
@@ -118,7 +121,7 @@ def uestc(
     _summarise(console, table, out, int(table.lengths.sum()), time.perf_counter() - started, len(skipped))
 
 
-def _tracked(console: Console, place: Path, actions: list[str], gap: Literal["linear", "slerp"]) -> list[TrackedVideo]:
+def _tracked(console: Console, place: Path, actions: list[str], gap: GapFill) -> list[TrackedVideo]:
     """The performer of each video, and how much there was to choose and to fill."""
     from mdtool.data.uestc_tracks import read_uestc_tracks
 
