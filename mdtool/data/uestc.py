@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -98,6 +98,21 @@ class VideoName:
         return None if self.side == FRONT_SIDE else turn_about_vertical(-self.view * math.pi / 4)
 
 
+class UestcVideo(Protocol):
+    """One video of the data set, whatever its motion is read from."""
+
+    @property
+    def name(self) -> VideoName:
+        """What its name says."""
+
+    @property
+    def frames(self) -> int:
+        """Usable frames."""
+
+    def motion(self, action: str = "", align_first_frame: bool = False) -> Motion:
+        """The usable frames, seen from the front, in the world of the motion file."""
+
+
 @dataclass(frozen=True)
 class VibeVideo:
     """One video: what its name says, and what VIBE saw, in the frame of its camera."""
@@ -130,7 +145,7 @@ class VibeVideo:
 class Selection:
     """Which videos become clips, and how many there are of each kind."""
 
-    videos: list[VibeVideo]
+    videos: Sequence[UestcVideo]
     listed: int
     moving: int
     """Left out: the camera moved."""
@@ -149,17 +164,17 @@ class Selection:
         return sum(video.frames for video in self.videos)
 
 
-def find_uestc(folder: Path | None) -> Path:
-    """The folder itself, or the first of MDM's and ACTOR's that exists.
+def find_uestc(folder: Path | None, file: str = CACHE) -> Path:
+    """The folder itself, or the first of MDM's and ACTOR's that exists, with `file` in it.
 
     Raises:
         MdtoolError: nothing there, or not the data set.
     """
     places = FOLDERS if folder is None else (folder, folder / "uestc")
     for place in places:
-        if (place / CACHE).is_file():
+        if (place / file).is_file():
             return place
-    looked = " or ".join(str(place / CACHE) for place in places)
+    looked = " or ".join(str(place / file) for place in places)
     raise MdtoolError(f"no {looked}: give the folder of UESTC as MDM and ACTOR have it (mdtool preprocess uestc DIR)")
 
 
@@ -184,11 +199,11 @@ def read_actions(folder: Path) -> tuple[list[str], str]:
     return names, ""
 
 
-def read_uestc_cache(folder: Path, actions: Sequence[str] = UESTC_ACTIONS) -> list[VibeVideo]:
-    """All videos of the data set; their arrays stay in the cache file until they are asked for.
+def read_index(folder: Path, actions: Sequence[str] = UESTC_ACTIONS) -> tuple[list[VideoName], list[int]]:
+    """The videos, and how many frames of each may be used, as far as info/ says.
 
     Raises:
-        MdtoolError: a file is missing, damaged or unsafe, or the files do not fit each other.
+        MdtoolError: a file is missing, or a line of it is not what belongs there.
     """
     info = folder / "info"
 
@@ -198,8 +213,16 @@ def read_uestc_cache(folder: Path, actions: Sequence[str] = UESTC_ACTIONS) -> li
             raise MdtoolError(f"{text!r} is of action {name.action}; the list has {len(actions)}, from 0 on")
         return name
 
-    names = _each_line(info / "names.txt", video_name)
-    counts = _each_line(info / "num_frames_min.txt", _whole_number)
+    return _each_line(info / "names.txt", video_name), _each_line(info / "num_frames_min.txt", _whole_number)
+
+
+def read_uestc_cache(folder: Path, actions: Sequence[str] = UESTC_ACTIONS) -> list[VibeVideo]:
+    """All videos of the data set; their arrays stay in the cache file until they are asked for.
+
+    Raises:
+        MdtoolError: a file is missing, damaged or unsafe, or the files do not fit each other.
+    """
+    names, counts = read_index(folder, actions)
     path = folder / CACHE
     cache = load_pickle(path, limit_bytes=CACHE_LIMIT_BYTES, lazy=True)
     if not isinstance(cache, dict):
@@ -219,7 +242,7 @@ def read_uestc_cache(folder: Path, actions: Sequence[str] = UESTC_ACTIONS) -> li
     ]
 
 
-def select_videos(videos: Iterable[VibeVideo], view: View = "all", frames: int = 60) -> Selection:
+def select_videos(videos: Iterable[UestcVideo], view: View = "all", frames: int = 60) -> Selection:
     """The cross-subject protocol's choice: no moving camera, and no training video much shorter than a window.
 
     Args:
@@ -237,7 +260,7 @@ def select_videos(videos: Iterable[VibeVideo], view: View = "all", frames: int =
 
 
 def clips_from_vibe(
-    videos: Iterable[VibeVideo], actions: Sequence[str] = UESTC_ACTIONS, align_first_frame: bool = False
+    videos: Iterable[UestcVideo], actions: Sequence[str] = UESTC_ACTIONS, align_first_frame: bool = False
 ) -> Iterator[Clip | Skipped]:
     """Each video as a clip in the world of the motion file; what cannot be one is skipped with a reason."""
     for video in videos:
