@@ -38,6 +38,7 @@ def train(
     """Train a generator (or the recogniser) on a motion file.
 
     The same command again goes on where the run stopped, bit for bit on a CPU. Ctrl-C leaves a run that resumes.
+    `torchrun --nproc-per-node 4 -m mdtool train …` shares every batch among four processes, a GPU each.
     """
     from rich.console import Console
 
@@ -45,7 +46,7 @@ def train(
     from mdtool.errors import MdtoolError
     from mdtool.motion.file import read_motions
     from mdtool.training.checkpoint import RunFolder
-    from mdtool.training.device import prepare
+    from mdtool.training.distributed import join
     from mdtool.training.run import resolve
     from mdtool.training.run import train as run_training
 
@@ -61,12 +62,13 @@ def train(
     if sampler is not None:
         table["model"]["timestep_sampler"] = sampler
     settings.override(table, set_ or [])
-    where = prepare(device, threads)
+    where, ranks = join(device, threads)
     motions = read_motions(data)
     run = resolve(preset, table, data, motions)
     folder = RunFolder(out or Path("runs") / Path(preset).stem)
-    console = Console(markup=False)
-    finished = run_training(run, motions, folder, where, console)
+    console = Console(markup=False, quiet=not ranks.first)
+    finished = run_training(run, motions, folder, where, console, ranks)
+    ranks.leave()
     if not finished:
         say(console, f"stopped; everything is saved in {folder.path}: the same command goes on from there")
         raise typer.Exit(130)

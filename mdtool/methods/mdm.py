@@ -94,6 +94,7 @@ class MDMConfig(Strict):
 class MDM(Method):
     """The diffusion of MDM with its losses and samplers. Features and latents are [B, 25, 6, T]."""
 
+    shares_batches = True
     mean: Tensor
     scale: Tensor
 
@@ -147,17 +148,19 @@ class MDM(Method):
         """Reconstruction and weighted geometric terms; `loss` carries the importance weight of its timestep."""
         config = self.config
         x0 = self._scaled(self.from_motion(batch.rot6d, batch.root))
-        timestep, weight = self.timesteps.draw(len(x0), rng)
-        noise = torch.randn(x0.shape, generator=rng, device=x0.device)
-        hide = torch.rand(len(x0), generator=rng, device=x0.device) < config.cond_mask_prob
+        share, count = batch.share, batch.share.whole(len(x0))
+        drawn, weight = self.timesteps.draw(count, rng)
+        noise = share.mine(torch.randn((count, *x0.shape[1:]), generator=rng, device=x0.device))
+        hide = share.mine(torch.rand(count, generator=rng, device=x0.device)) < config.cond_mask_prob
+        timestep = share.mine(drawn)
         x_t = self.process.diffuse(x0, timestep, noise).x_t
         action = torch.where(hide, NO_CONDITION, batch.action) if config.conditional else None
         output = self.network(x_t, timestep, action).float()
         estimate = self._x0(output, x_t, timestep, action)
         terms = self._terms(output, estimate, x0, x_t, timestep)
-        self.timesteps.record(timestep, terms["loss"])
-        self.histogram.add(timestep)
-        return {**terms, "loss": terms["loss"] * weight}
+        self.timesteps.record(drawn, share.gathered(terms["loss"].detach()))
+        self.histogram.add(drawn)
+        return {**terms, "loss": terms["loss"] * share.mine(weight)}
 
     def _terms(self, output: Tensor, estimate: Tensor, x0: Tensor, x_t: Tensor, timestep: Tensor) -> dict[str, Tensor]:
         """Unweighted terms [B] by name, and their weighted sum as `loss`."""
