@@ -26,6 +26,12 @@ def train(
     sampler: Annotated[
         str | None, typer.Option(help="Timestep sampler: uniform, or loss-aware (importance sampling).")
     ] = None,
+    weighting: Annotated[
+        str | None, typer.Option(help="Weight of each timestep's loss: none, min-snr, or decay (with the noise).")
+    ] = None,
+    switch_ema: Annotated[
+        int | None, typer.Option(min=0, help="Go on from the first --ema's weights every so many steps; 0 never.")
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="fp32, or bf16 (faster on most CPUs and GPUs).")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Windows per optimiser step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, batches, timesteps and noise.")] = None,
@@ -57,10 +63,19 @@ def train(
     table = settings.load_preset(preset)
     table.setdefault("train", {})
     table.setdefault("model", {})
-    given = {"steps": steps, "ema": ema or None, "precision": precision, "batch": batch, "seed": seed}
+    given = {
+        "steps": steps,
+        "ema": ema or None,
+        "ema_switch_every": switch_ema,
+        "precision": precision,
+        "batch": batch,
+        "seed": seed,
+    }
     table["train"].update({key: value for key, value in given.items() if value is not None})
     if sampler is not None:
         table["model"]["timestep_sampler"] = sampler
+    if weighting is not None:
+        table["model"]["step_weighting"] = weighting
     settings.override(table, set_ or [])
     where, ranks = join(device, threads)
     motions = read_motions(data)

@@ -169,12 +169,12 @@ def first_to_speak() -> bool:
     An error that all ranks meet is then told once, and one that a single rank meets is told by that rank before the
     others notice that it is gone.
     """
-    if _store is None:
-        return int(os.environ.get("RANK", 0)) == 0
-    try:
-        return _store.add("mdtool/told", 1) == 1
-    except RuntimeError:  # torchrun itself is gone
-        return True
+    if _store is not None:
+        try:
+            return _store.add("mdtool/told", 1) == 1
+        except RuntimeError:  # whoever held the store is gone: without torchrun that is the first rank, which has told
+            pass
+    return int(os.environ.get("RANK", 0)) == 0
 
 
 def _own_device(device: str) -> str:

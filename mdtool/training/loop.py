@@ -65,6 +65,8 @@ class Trainer:
             torch.nn.utils.clip_grad_norm_(self.parameters, config.grad_clip)
         self.optimiser.step()
         self.ema.update()
+        if config.ema_switch_every and (step + 1) % config.ema_switch_every == 0:
+            self.ema.switch(config.ema[0])
         for name, values in terms.items():
             mean = values.detach().float().mean() * portion
             self.terms[name] = self.terms[name] + mean if name in self.terms else mean

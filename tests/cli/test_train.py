@@ -67,11 +67,14 @@ def test_the_readme_line_works_as_typed(place: Path, monkeypatch: pytest.MonkeyP
 def test_every_option_reaches_the_settings(place: Path) -> None:
     done(
         "train", "motions.h5", *DEBUG, "--out", "elsewhere/mine", "--steps", 6, "--ema", 0.5, "--ema", 0.99,
-        "--precision", "bf16", "--batch", 5, "--seed", 3, "--set", "model.layers=1", "--set", "train.lr=2e-3",
+        "--precision", "bf16", "--batch", 5, "--seed", 3, "--weighting", "min-snr",
+        "--switch-ema", 4, "--set", "model.layers=1", "--set", "train.lr=2e-3",
         "--set", "model.foot_space=world",
     )  # fmt: skip
     resolved = config("elsewhere/mine")
     expected = {"steps": 6, "ema": [0.5, 0.99], "precision": "bf16", "batch": 5, "seed": 3, "lr": 2e-3}
+    expected |= {"ema_switch_every": 4}
+    assert resolved["model"]["step_weighting"] == "min-snr"
     assert {key: resolved["train"][key] for key in expected} == expected
     assert (resolved["model"]["layers"], resolved["model"]["foot_space"]) == (1, "world")
     assert resolved["actions"] == ["hop", "sway", "wave"]
@@ -154,6 +157,8 @@ def test_damaged_runs_are_told(place: Path) -> None:
         (("--set", "models.frames=3"), "there is no section 'models'"),
         (("--ema", 0.9, "--ema", 0.9), "the same ema decay is given twice"),
         (("--seed", -4), "train.seed"),
+        (("--weighting", "max-snr"), "step_weighting"),
+        (("--set", "train.ema=[]", "--switch-ema", 5), "needs an ema decay to switch to"),
         (("--precision", "fp8"), "train.precision"),
     ],
 )
