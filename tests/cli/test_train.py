@@ -128,7 +128,7 @@ def test_the_same_data_under_another_name_resumes(place: Path) -> None:
 
 def test_a_preset_of_ones_own(place: Path) -> None:
     Path("mine.toml").write_text(
-        'method = "recogniser"\n[train]\nsteps = 2\nbatch = 4\nlr = 1e-3\n[model]\nframes = 20\nwidth = 2\n'
+        'method = "recogniser"\n[train]\nsteps = 2\nbatch = 4\nlr = 1e-3\n[model]\nframes = 20\nwidth = 8\n'
     )
     printed = done("train", "--preset", "mine.toml", "--threads", 1)
     assert "wrote runs/mine" in printed
@@ -157,6 +157,7 @@ def test_damaged_runs_are_told(place: Path) -> None:
         (("--set", "models.frames=3"), "there is no section 'models'"),
         (("--ema", 0.9, "--ema", 0.9), "the same ema decay is given twice"),
         (("--seed", -4), "train.seed"),
+        (("--preset", "recogniser-debug", "--set", "model.width=4"), "greater than or equal to 8"),
         (("--weighting", "max-snr"), "step_weighting"),
         (("--set", "train.ema=[]", "--switch-ema", 5), "needs an ema decay to switch to"),
         (("--precision", "fp8"), "train.precision"),

@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_motions("motions.h5", smooth_clips(16, tested=6))
-        done("train", "--preset", "recogniser-debug", "--set", "model.width=8", "--threads", 1)
+        done("train", "--preset", "recogniser-debug", "--threads", 1)
         done(*TRAINING, "--out", "one")
     return folder
 
