@@ -10,6 +10,7 @@ import typer
 from mdtool.cli.terminal import say
 
 if TYPE_CHECKING:
+    from mdtool.training.distributed import Ranks
     from mdtool.training.run import LoadedRecogniser
 
 
@@ -54,23 +55,23 @@ def evaluate(
     from mdtool.evaluation.tables import result_tables
     from mdtool.motion.file import provenance, read_motions
     from mdtool.motion.motion import TEST, TRAIN
-    from mdtool.training.device import prepare
+    from mdtool.training.distributed import join
     from mdtool.training.run import load_generator, newest_run
 
-    console = Console(markup=False)
+    where, ranks = join(device, threads)
+    console = Console(markup=False, quiet=not ranks.first)
     splits = {"train": (TRAIN,), "test": (TEST,), "both": (TRAIN, TEST)}.get(split)
     if splits is None:
         raise MdtoolError(f"--split must be train, test or both, not {split!r}")
     if not data.exists() and data != DEFAULT_DATA:
         raise MdtoolError(f"no such file: {data}; give the recordings to compare with as --data")
     require_writable(out)
-    where = prepare(device, threads)
     target = target or newest_run(Path("runs"), makes_motion=True)
     tested: Any = None
     details: dict[str, Any] = {}
     parents: list[str | Path] = [data]
     if target.is_dir():
-        tested = load_generator(target, weights, where)
+        tested = load_generator(target, weights, where, ranks)
         tested.options = {"steps": steps, "sampler": sampler, "guidance": guidance}
         details = {"weights": tested.weights, "checkpoint_sha256": tested.sha256, **tested.options}
     elif (weights, steps, sampler, guidance) != (None, None, None, None):
@@ -81,7 +82,7 @@ def evaluate(
     else:
         data, parents = target, [target]
     recordings = read_motions(data)
-    judge = _recogniser(recogniser, needed=target.is_dir())
+    judge = _recogniser(recogniser, target.is_dir(), ranks)
     if judge is None:
         results = protocol.evaluate_card(recordings, tested)
         advice = "the physical card alone; `mdtool train --method recogniser` makes one"
@@ -106,7 +107,9 @@ def evaluate(
                 lambda done: progress.update(task, completed=done),
             )
     results = replace(results, target=str(target), data=str(data), provenance=provenance(parents, **details))
-    write_results(out, results)
+    if ranks.first:
+        write_results(out, results)
+    ranks.leave()
     for table in result_tables(results):
         console.print(table)
     for note in results.notes:
@@ -116,7 +119,7 @@ def evaluate(
     say(console, f"next: {follow}")
 
 
-def _recogniser(path: Path | None, needed: bool) -> LoadedRecogniser | None:
+def _recogniser(path: Path | None, needed: bool, ranks: Ranks) -> LoadedRecogniser | None:
     """The recogniser at `path`, or the newest; None when there is none and none is needed."""
     from mdtool.errors import MdtoolError
     from mdtool.training.run import load_recogniser, newest_run
@@ -128,4 +131,4 @@ def _recogniser(path: Path | None, needed: bool) -> LoadedRecogniser | None:
             if needed:
                 raise
             return None
-    return load_recogniser(path)
+    return load_recogniser(path, ranks)
