@@ -63,6 +63,8 @@ class MDMConfig(Strict):
     schedule: Literal["cosine", "linear"] = "cosine"
     prediction: Literal["x0", "eps", "v", "spectral"] = "x0"
     timestep_sampler: Literal["uniform", "loss-aware"] = "uniform"
+    draws_every: int = Field(1250, gt=0)
+    """Optimiser steps per row of timesteps.npz."""
     lambda_position: float = Field(0.0, ge=0)
     lambda_velocity: float = Field(25.0, ge=0)
     lambda_foot: float = Field(45.0, ge=0)
@@ -120,7 +122,7 @@ class MDM(Method):
         self.process = GaussianDiffusion(betas(config.schedule, config.diffusion_steps))
         aware = config.timestep_sampler == "loss-aware"
         self.timesteps = (LossAwareTimesteps if aware else UniformTimesteps)(config.diffusion_steps)
-        self.histogram = DrawHistogram(config.diffusion_steps)
+        self.histogram = DrawHistogram(config.diffusion_steps, config.draws_every)
         if config.standardise:
             self.register_buffer("mean", torch.zeros(ROWS, CHANNELS, 1))
             self.register_buffer("scale", torch.ones(ROWS, CHANNELS, 1))
