@@ -56,16 +56,28 @@ def options(
     """Options of every command."""
 
 
+def _speaks() -> bool:
+    """Whether this process tells the user what went wrong: of several ranks, the first one that gets here."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return True
+    from mdtool.training.distributed import first_to_speak
+
+    return first_to_speak()
+
+
 def main() -> None:
     """Entry point: one sentence and an exit code for every user error, never a traceback."""
     try:
         app(standalone_mode=True)
     except MdtoolError as error:
+        if not _speaks():
+            sys.exit(error.exit_code)
         sentence = " ".join(str(error).split())  # a library's words inside it may have come in several lines
         typer.secho(f"mdtool: {sentence}", fg=typer.colors.RED, err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        typer.secho("mdtool: stopped; files written so far are whole", err=True)
+        if _speaks():
+            typer.secho("mdtool: stopped; files written so far are whole", err=True)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,12 +5,35 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mdtool.errors import MdtoolError
+
+Rows = TypeVar("Rows", bound=Sequence[object] | Tensor | np.ndarray)
+
+
+class Share:
+    """Which windows of a batch this process computes: all of them, unless several ranks share the batch.
+
+    A method draws the randomness of the whole batch on every rank, from the same generator, and takes its own rows:
+    so a window meets the same noise on any number of ranks.
+    """
+
+    def whole(self, count: int) -> int:
+        """Windows in the whole batch, of which this process has `count`."""
+        return count
+
+    def mine(self, values: Rows) -> Rows:
+        """This process's rows of values of the whole batch."""
+        return values
+
+    def gathered(self, values: Tensor) -> Tensor:
+        """Values of the whole batch, in its order, from this process's rows [B, …] and the other ranks'."""
+        return values
 
 
 class Batch(NamedTuple):
@@ -22,6 +45,8 @@ class Batch(NamedTuple):
     """[B, T, 3] pelvis positions, metres."""
     action: Tensor
     """[B] int64 labels."""
+    share: Share = Share()
+    """Which part of the step's whole batch these windows are."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +71,8 @@ class Trainable(nn.Module, abc.ABC):
     """Window length T that the network is trained on."""
     fps: float
     actions: list[str]
+    shares_batches = False
+    """Whether several ranks may share a batch: a window's losses depend on no other, and its noise on its place."""
 
     def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
         """Set data-dependent constants before the first step; `windows(n)` draws n training windows."""
