@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mdtool import __version__
-from mdtool.cli import preprocess
+from mdtool.cli import import_, preprocess
 from mdtool.cli.bench import bench
 from mdtool.cli.demo import demo
 from mdtool.cli.evaluate import evaluate
@@ -30,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(preprocess.app, name="preprocess", help="Raw recordings → motion file.")
+app.add_typer(import_.app, name="import", help="Weights that another program trained → run.")
 app.command()(train)
 app.command()(sample)
 app.command()(evaluate)

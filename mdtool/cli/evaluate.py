@@ -112,7 +112,7 @@ def evaluate(
         parents.append(target)
     else:
         data, parents = target, [target]
-    judge = _recogniser(recogniser, target.is_dir() or bool(protocol), ranks)
+    judge = _recogniser(recogniser, target.is_dir() or bool(protocol) or fid_infinity, ranks)
     work = _Work(console, target, data, parents, read_motions(data), judge, splits, seeds, count, fid_infinity, given)
     if checkpoint == ALL:
         _evaluate_all(work, chosen, weights, where, ranks)
@@ -172,6 +172,7 @@ class _Work:
             advice = "the physical card alone; `mdtool train --method recogniser` makes one"
             say(self.console, f"no recogniser under runs/: {advice}")
         else:
+            self.judge.follow_publication(rules.published)
             departures = []
             if self.target.is_dir():
                 departures = sample_by(rules, tested, self.given)
