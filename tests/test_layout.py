@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "methods": {"errors", "config", "motion", "networks", "diffusion", "losses"},
     "training": {"errors", "atomic", "config", "motion", "data", "networks", "methods"},
     "evaluation": {"errors", "atomic", "config", "motion", "data", "methods", "training"},
-    "report": {"errors", "atomic", "config", "motion", "body", "render", "training", "evaluation"},
+    "report": {"errors", "atomic", "config", "motion", "body", "render", "methods", "training", "evaluation"},
     "study": {"errors", "atomic", "config"},
     "cli": {
         *("errors", "atomic", "config", "motion", "data", "body", "render", "methods", "training", "evaluation"),

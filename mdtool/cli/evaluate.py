@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 DEFAULT_DATA = Path("motions.h5")
-ALL = "all"
-"""The word for every checkpoint."""
+ALL, LAST = "all", "last"
+"""Words for every checkpoint, and for those of the newest step; each result goes into the run's folder."""
 
 
 def evaluate(
@@ -52,7 +52,8 @@ def evaluate(
     checkpoint: Annotated[
         str | None,
         typer.Option(
-            metavar="STEP|all", help="A kept step; or all steps and weights, into RUN/evaluations: what is there stays."
+            metavar="STEP|all|last",
+            help="A kept step; or all steps, or the last, with all weights: into RUN/evaluations, and once only.",
         ),
     ] = None,
     weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
@@ -86,13 +87,14 @@ def evaluate(
     splits = {"train": (TRAIN,), "test": (TEST,), "both": (TRAIN, TEST)}.get(split)
     if splits is None:
         raise MdtoolError(f"--split must be train, test or both, not {split!r}")
-    if checkpoint not in (None, ALL) and not str(checkpoint).isdecimal():
-        raise MdtoolError(f"--checkpoint must be a step or {ALL}, not {checkpoint!r}")
+    into_run = checkpoint in (ALL, LAST)
+    if checkpoint is not None and not into_run and not checkpoint.isdecimal():
+        raise MdtoolError(f"--checkpoint must be a step, {ALL} or {LAST}, not {checkpoint!r}")
     if not data.exists() and data != DEFAULT_DATA:
         raise MdtoolError(f"no such file: {data}; give the recordings to compare with as --data")
     chosen = [rules_named(name) for name in dict.fromkeys(protocol or [OURS.name])]
     places = {rules.name: out if len(chosen) == 1 else out.with_stem(f"{out.stem}-{rules.name}") for rules in chosen}
-    for place in places.values() if checkpoint != ALL else ():
+    for place in () if into_run else places.values():
         require_writable(place)
     target = target or newest_run(Path("runs"), makes_motion=True)
     tested: Any = None
@@ -100,7 +102,7 @@ def evaluate(
     parents: list[str | Path] = [data]
     given = {"steps": steps, "sampler": sampler, "guidance": guidance}
     if target.is_dir():
-        if checkpoint != ALL:
+        if not into_run:
             step = None if checkpoint is None else int(checkpoint)
             tested, details = _load(target, weights, where, ranks, step)
     elif (weights, steps, sampler, guidance, checkpoint) != (None, None, None, None, None):
@@ -114,8 +116,8 @@ def evaluate(
         data, parents = target, [target]
     judge = _recogniser(recogniser, target.is_dir() or bool(protocol) or fid_infinity, ranks)
     work = _Work(console, target, data, parents, read_motions(data), judge, splits, seeds, count, fid_infinity, given)
-    if checkpoint == ALL:
-        _evaluate_all(work, chosen, weights, where, ranks)
+    if into_run:
+        _evaluate_all(work, chosen, weights, checkpoint == LAST, where, ranks)
         ranks.leave()
         return
     found = []
@@ -196,7 +198,9 @@ class _Work:
         return replace(results, target=str(self.target), data=str(self.data), provenance=record)
 
 
-def _evaluate_all(work: _Work, chosen: list[Rules], track: str | None, where: torch.device, ranks: Ranks) -> None:
+def _evaluate_all(
+    work: _Work, chosen: list[Rules], track: str | None, last: bool, where: torch.device, ranks: Ranks
+) -> None:
     """Score every checkpoint of a run that is not scored yet; each result is written as soon as it is there."""
     from mdtool.atomic import require_writable
     from mdtool.errors import MdtoolError
@@ -206,7 +210,7 @@ def _evaluate_all(work: _Work, chosen: list[Rules], track: str | None, where: to
 
     run, judge = work.target, work.judge
     if judge is None or not run.is_dir():
-        raise MdtoolError(f"--checkpoint {ALL} goes with a run, and {run} is a file")
+        raise MdtoolError(f"--checkpoint {LAST if last else ALL} goes with a run, and {run} is a file")
     data_sha256 = file_sha256(work.data)
     todo = []
     for rules in chosen:
@@ -218,7 +222,7 @@ def _evaluate_all(work: _Work, chosen: list[Rules], track: str | None, where: to
         }
         setup |= {"count": work.count or rules.count, "seeds": list(work.seeds_of(rules) or rules.seeds)}
         key = setup_key({**setup, "sampling": work.given, "fid_infinity": work.fid_infinity})
-        todo += [(rules, point, results_path(run, point, key)) for point in checkpoints(run, track)]
+        todo += [(rules, point, results_path(run, point, key)) for point in checkpoints(run, track, last)]
     total = len(todo)
     # Every rank must do the same list, and the first has begun to shorten it when the last one looks.
     missing = ranks.from_first(lambda: [not is_evaluated(run, point, path) for _, point, path in todo])
