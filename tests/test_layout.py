@@ -25,8 +25,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "methods": {"errors", "config", "motion", "networks", "diffusion", "losses"},
     "training": {"errors", "atomic", "config", "motion", "data", "networks", "methods"},
     "evaluation": {"errors", "atomic", "config", "motion", "data", "methods", "training"},
+    "report": {"errors", "atomic", "config", "motion", "body", "render", "methods", "training", "evaluation"},
+    "study": {"errors", "atomic", "config"},
+    "cli": {
+        *("errors", "atomic", "config", "motion", "data", "body", "render", "methods", "training", "evaluation"),
+        *("report", "study"),
+    },
     "__main__": {"cli"},
-    "cli": {"errors", "atomic", "config", "motion", "data", "body", "render", "methods", "training", "evaluation"},
 }
 """Room → rooms it may import from, besides itself. Only `python -m mdtool` may import cli."""
 

@@ -9,14 +9,16 @@ from typing import Annotated
 import typer
 
 from mdtool import __version__
-from mdtool.cli import preprocess
+from mdtool.cli import import_, preprocess
 from mdtool.cli.bench import bench
 from mdtool.cli.demo import demo
 from mdtool.cli.evaluate import evaluate
 from mdtool.cli.info import info
+from mdtool.cli.phase import phase
 from mdtool.cli.preprocess_humanact12 import humanact12
 from mdtool.cli.preprocess_uestc import uestc
 from mdtool.cli.render import render
+from mdtool.cli.report import report
 from mdtool.cli.sample import sample
 from mdtool.cli.train import train
 from mdtool.errors import MdtoolError
@@ -32,6 +34,7 @@ app = typer.Typer(
 app.add_typer(preprocess.app, name="preprocess", help="Raw recordings → motion file.")
 preprocess.app.command()(uestc)
 preprocess.app.command()(humanact12)
+app.add_typer(import_.app, name="import", help="Weights that another program trained → run.")
 app.command()(train)
 app.command()(sample)
 app.command()(evaluate)
@@ -39,6 +42,8 @@ app.command()(render)
 app.command()(info)
 app.command()(bench)
 app.command()(demo)
+app.command()(phase)
+app.command()(report)
 
 
 def _version(asked: bool) -> None:

@@ -8,7 +8,6 @@ measurement says so: standardised features on a known floor, and a spectral skip
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -27,7 +26,7 @@ from mdtool.diffusion.weighting import StepWeighting, step_weights
 from mdtool.errors import MdtoolError
 from mdtool.losses.geometric import motion_losses
 from mdtool.losses.reconstruction import masked_l2
-from mdtool.methods.contract import Batch, Description, Method
+from mdtool.methods.contract import Batch, Description, Method, content_generators
 from mdtool.motion.features import ROWS, FeatureLayout
 from mdtool.networks.transformer import Denoiser
 
@@ -64,6 +63,8 @@ class MDMConfig(Strict):
     schedule: Literal["cosine", "linear"] = "cosine"
     prediction: Literal["x0", "eps", "v", "spectral"] = "x0"
     timestep_sampler: Literal["uniform", "loss-aware"] = "uniform"
+    draws_every: int = Field(1250, gt=0)
+    """Optimiser steps per row of timesteps.npz."""
     step_weighting: StepWeighting = "none"
     """Factor of each timestep's whole loss: min-snr (Hang et al. 2023), or decay; see diffusion/weighting.py."""
     min_snr_gamma: float = Field(5.0, gt=0)
@@ -136,7 +137,7 @@ class MDM(Method):
         self.register_buffer("step_weight", factors.float(), persistent=False)
         aware = config.timestep_sampler == "loss-aware"
         self.timesteps = (LossAwareTimesteps if aware else UniformTimesteps)(config.diffusion_steps)
-        self.histogram = DrawHistogram(config.diffusion_steps)
+        self.histogram = DrawHistogram(config.diffusion_steps, config.draws_every)
         if config.standardise:
             self.register_buffer("mean", torch.zeros(ROWS, CHANNELS, 1))
             self.register_buffer("scale", torch.ones(ROWS, CHANNELS, 1))
@@ -263,6 +264,14 @@ class MDM(Method):
         """(rot6d, root) of features, in the world of the motion file."""
         return self.layout.decode(features)
 
+    def to_raw_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(rot6d as the network gives it, root) of features: what MDM's evaluation shows to the recogniser."""
+        return self.layout.decode(features, orthonormal=False)
+
+    def published_options(self) -> dict[str, object]:
+        """Ancestral sampling over every step, without guidance (Tevet et al. 2022, action-to-motion)."""
+        return {"steps": self.config.diffusion_steps, "sampler": "ddpm", "guidance": 1.0}
+
     def from_motion(self, rot6d: Tensor, root: Tensor) -> Tensor:
         """Features of windows, as `decode` gives them: in the layout's own units, not standardised."""
         return self.layout.encode(rot6d, root)
@@ -322,8 +331,7 @@ class MDM(Method):
 
 def step_noise(latent: Tensor) -> Callable[[int], Tensor]:
     """Noise of DDPM's steps, drawn per sample from a CPU generator keyed by the bytes of its latent [B, …]."""
-    digests = [hashlib.sha256(row.detach().cpu().numpy().tobytes()).digest() for row in latent]
-    rngs = [torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1) for digest in digests]
+    rngs = content_generators(latent)
 
     def draw(step: int) -> Tensor:
         return torch.stack([torch.randn(latent.shape[1:], generator=rng) for rng in rngs]).to(latent)
