@@ -240,6 +240,14 @@ class MDM(Method):
         """(rot6d, root) of features, in the world of the motion file."""
         return self.layout.decode(features)
 
+    def to_raw_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(rot6d as the network gives it, root) of features: what MDM's evaluation shows to the recogniser."""
+        return self.layout.decode(features, orthonormal=False)
+
+    def published_options(self) -> dict[str, object]:
+        """Ancestral sampling over every step, without guidance (Tevet et al. 2022, action-to-motion)."""
+        return {"steps": self.config.diffusion_steps, "sampler": "ddpm", "guidance": 1.0}
+
     def from_motion(self, rot6d: Tensor, root: Tensor) -> Tensor:
         """Features of windows, as `decode` gives them: in the layout's own units, not standardised."""
         return self.layout.encode(rot6d, root)
