@@ -72,6 +72,8 @@ class RunConfig(Strict):
     data: str
     """Path of the motion file, as it was given."""
     data_sha256: str
+    imported: str | None = None
+    """The file of weights that a run was imported from; such a run has no data."""
     actions: list[str]
     fps: float
     train: TrainConfig

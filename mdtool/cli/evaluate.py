@@ -98,7 +98,7 @@ def evaluate(
     else:
         data, parents = target, [target]
     recordings = read_motions(data)
-    judge = _recogniser(recogniser, needed=target.is_dir() or bool(protocol))
+    judge = _recogniser(recogniser, needed=target.is_dir() or bool(protocol) or fid_infinity)
     columns = (TextColumn("evaluating"), BarColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     found = []
     for rules in chosen:
@@ -107,6 +107,7 @@ def evaluate(
             advice = "the physical card alone; `mdtool train --method recogniser` makes one"
             say(console, f"no recogniser under runs/: {advice}")
         else:
+            judge.follow_publication(rules.published)
             departures = []
             if target.is_dir():
                 departures = sample_by(rules, tested, given)

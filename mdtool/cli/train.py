@@ -9,7 +9,7 @@ import typer
 
 from mdtool.cli.terminal import say
 
-DEFAULT_PRESET = {"mdm": "small", "recogniser": "recogniser"}
+DEFAULT_PRESET = {"mdm": "small", "recogniser": "recogniser", "gru-recogniser": "gru-recogniser"}
 
 
 def train(
@@ -43,6 +43,7 @@ def train(
 
     from mdtool import config as settings
     from mdtool.errors import MdtoolError
+    from mdtool.methods.registry import makes_motion
     from mdtool.motion.file import read_motions
     from mdtool.training.checkpoint import RunFolder
     from mdtool.training.device import prepare
@@ -71,5 +72,5 @@ def train(
         say(console, f"stopped; everything is saved in {folder.path}: the same command goes on from there")
         raise typer.Exit(130)
     say(console, f"wrote {folder.path}  (step {folder.newest_step()}, weights {', '.join(folder.tracks())})")
-    follow = f"mdtool sample {folder.path}" if run.method != "recogniser" else "mdtool evaluate"
+    follow = f"mdtool sample {folder.path}" if makes_motion(run.method) else "mdtool evaluate"
     say(console, f"next: {follow}")

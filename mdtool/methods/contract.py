@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -64,6 +65,18 @@ class Trainable(nn.Module, abc.ABC):
         return
 
 
+class Classifier(Trainable):
+    """A recogniser: it names the action of a window, and its features measure distances between motions."""
+
+    @abc.abstractmethod
+    def features_and_logits(self, rot6d: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
+        """(features [B, F], logits [B, actions]) of windows [B, T, 24, 6], [B, T, 3]; no gradient."""
+
+    def follow_publication(self, published: bool) -> None:
+        """Behave as the published recogniser where that differs from the run's settings, or as those say again."""
+        return
+
+
 class Method(Trainable):
     """A motion generator: a network with its losses and its sampler.
 
@@ -113,6 +126,12 @@ def sample_generators(seed: int, first: int, count: int) -> list[torch.Generator
     The key (seed, sample) passes through SplitMix64, so that neighbouring keys share no stream.
     """
     return [torch.Generator().manual_seed(_mix(_mix(seed) ^ index)) for index in range(first, first + count)]
+
+
+def content_generators(rows: Tensor) -> list[torch.Generator]:
+    """A CPU generator per row of a batch [B, …], keyed by the row's bytes: the same in any batch."""
+    digests = [hashlib.sha256(row.detach().cpu().numpy().tobytes()).digest() for row in rows]
+    return [torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1) for digest in digests]
 
 
 def step_generator(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:

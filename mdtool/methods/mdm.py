@@ -8,7 +8,6 @@ measurement says so: standardised features on a known floor, and a spectral skip
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -26,7 +25,7 @@ from mdtool.diffusion.timesteps import DrawHistogram, LossAwareTimesteps, Unifor
 from mdtool.errors import MdtoolError
 from mdtool.losses.geometric import motion_losses
 from mdtool.losses.reconstruction import masked_l2
-from mdtool.methods.contract import Batch, Description, Method
+from mdtool.methods.contract import Batch, Description, Method, content_generators
 from mdtool.motion.features import ROWS, FeatureLayout
 from mdtool.networks.transformer import Denoiser
 
@@ -307,8 +306,7 @@ class MDM(Method):
 
 def step_noise(latent: Tensor) -> Callable[[int], Tensor]:
     """Noise of DDPM's steps, drawn per sample from a CPU generator keyed by the bytes of its latent [B, …]."""
-    digests = [hashlib.sha256(row.detach().cpu().numpy().tobytes()).digest() for row in latent]
-    rngs = [torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1) for digest in digests]
+    rngs = content_generators(latent)
 
     def draw(step: int) -> Tensor:
         return torch.stack([torch.randn(latent.shape[1:], generator=rng) for rng in rngs]).to(latent)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from mdtool.config import Strict, validated
-from mdtool.methods.contract import Batch, Trainable
+from mdtool.methods.contract import Batch, Classifier
 from mdtool.motion.features import FeatureLayout
 from mdtool.motion.skeleton import JOINTS, PARENTS
 from mdtool.networks.stgcn import STGCN
@@ -33,7 +33,7 @@ class RecogniserConfig(Strict):
     """0 as published."""
 
 
-class Recogniser(Trainable):
+class Recogniser(Classifier):
     """ST-GCN with its loss; features are the numbers before the last layer (256 at the published width)."""
 
     def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:

@@ -11,10 +11,10 @@ from rich.console import Console
 
 from mdtool.config import RunConfig, validated
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import Method, Trainable
+from mdtool.methods.contract import Classifier, Method, Trainable
 from mdtool.methods.generate import Generator
-from mdtool.methods.recogniser import Recogniser
 from mdtool.methods.registry import build
+from mdtool.methods.registry import makes_motion as method_makes_motion
 from mdtool.motion.file import file_sha256
 from mdtool.motion.motion import TRAIN, MotionSet
 from mdtool.networks.precision import bf16_is_native
@@ -177,7 +177,7 @@ BATCH = 16
 class LoadedRecogniser:
     """A trained recogniser as the evaluation uses it."""
 
-    def __init__(self, method: Recogniser, sha256: str) -> None:
+    def __init__(self, method: Classifier, sha256: str) -> None:
         self.method, self.sha256 = method, sha256
         self.actions, self.frames, self.fps = method.actions, method.frames, method.fps
 
@@ -189,6 +189,10 @@ class LoadedRecogniser:
         ]
         return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
+    def follow_publication(self, published: bool) -> None:
+        """Judge as the published recogniser does where that differs from the run's settings."""
+        self.method.follow_publication(published)
+
 
 def load_recogniser(path: str | Path) -> LoadedRecogniser:
     """A recogniser's run.
@@ -197,7 +201,7 @@ def load_recogniser(path: str | Path) -> LoadedRecogniser:
         MdtoolError: no such run, or a run of another method.
     """
     method, _, sha256 = load_method(path)
-    if not isinstance(method, Recogniser):
+    if not isinstance(method, Classifier):
         raise MdtoolError(f"{path} is not a recogniser's run: train one with `mdtool train --method recogniser`")
     return LoadedRecogniser(method, sha256)
 
@@ -212,8 +216,9 @@ def newest_run(folder: Path, makes_motion: bool) -> Path:
     runs = []
     for path in folder.glob("*/config.toml") if folder.is_dir() else []:
         run = RunFolder(path.parent)
-        if (run.read_config().method != "recogniser") == makes_motion and run.steps():
-            runs.append((run.state_path.stat().st_mtime if run.state_path.exists() else 0.0, run.path))
+        if method_makes_motion(run.read_config().method) == makes_motion and run.steps():
+            written = run.state_path if run.state_path.exists() else run.config_path  # an imported run has no state
+            runs.append((written.stat().st_mtime, run.path))
     if not runs:
         advice = "mdtool train" if makes_motion else "mdtool train --method recogniser"
         raise MdtoolError(f"no trained {kind} under {folder}/: make one with `{advice}`, or name its folder")
