@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mdtool import __version__
-from mdtool.cli import preprocess
+from mdtool.cli import import_, preprocess
 from mdtool.cli.bench import bench
 from mdtool.cli.demo import demo
 from mdtool.cli.evaluate import evaluate
@@ -32,6 +32,7 @@ app = typer.Typer(
 app.add_typer(preprocess.app, name="preprocess", help="Raw recordings → motion file.")
 preprocess.app.command()(uestc)
 preprocess.app.command()(humanact12)
+app.add_typer(import_.app, name="import", help="Weights that another program trained → run.")
 app.command()(train)
 app.command()(sample)
 app.command()(evaluate)
