@@ -105,7 +105,7 @@ def test_a_model_without_actions_is_imported_and_says_so() -> None:
 
 def test_recognisers_judge_an_imported_model() -> None:
     torch.manual_seed(0)
-    torch.save(STGCN(40, PARENTS, width=2).state_dict(), "uestc_rot6d_stgcn.tar")
+    torch.save(STGCN(40, PARENTS, width=8).state_dict(), "uestc_rot6d_stgcn.tar")
     torch.save({"model": GRUClassifier(40).state_dict(), "optimizer": {}, "iteration": 5}, "gru.tar")
     done("import", "mdm", save(small()), "--out", "runs/mine")
     done("sample", "--count", "80", "--threads", "1")
@@ -193,7 +193,7 @@ def test_settings_that_do_not_fit_are_refused(args: dict[str, Any], words: list[
 
 
 def stgcn(**changes: Tensor) -> dict[str, Tensor]:
-    return {**STGCN(40, PARENTS, width=2).state_dict(), **changes}
+    return {**STGCN(40, PARENTS, width=8).state_dict(), **changes}
 
 
 @pytest.mark.parametrize(

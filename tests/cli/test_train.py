@@ -121,6 +121,15 @@ def test_a_finished_run_is_left_as_it_is(place: Path) -> None:
     assert Path("runs/debug/metrics.jsonl").read_text() == metrics
 
 
+def test_the_recogniser_of_positions_is_trained_and_judges(place: Path) -> None:
+    small = ("--set", "model.width=8", "--set", "model.frames=20", "--set", "train.warmup_steps=0", "--threads", 1)
+    printed = done("train", "--method", "gru-recogniser", "--steps", 2, "--batch", 4, *small)
+    assert printed.rstrip().endswith("next: mdtool evaluate")
+    assert config("runs/gru-recogniser")["method"] == "gru-recogniser"
+    done("evaluate", "motions.h5", "--seeds", 1, "--count", 6, "--split", "train", "--threads", 1)
+    assert json.loads(Path("results.json").read_text())["scores"]["fid_real_train"]["mean"] >= 0
+
+
 def test_another_setting_does_not_resume(place: Path) -> None:
     done("train", *DEBUG)
     told = refused("train", *DEBUG, "--seed", 4)
@@ -144,15 +153,6 @@ def test_a_preset_of_ones_own(place: Path) -> None:
     assert "wrote runs/mine" in printed
     assert printed.rstrip().endswith("next: mdtool evaluate")
     assert (config("runs/mine")["method"], config("runs/mine")["preset"]) == ("recogniser", "mine.toml")
-
-
-def test_the_recogniser_of_positions_is_trained_and_judges(place: Path) -> None:
-    small = ("--set", "model.width=8", "--set", "model.frames=20", "--set", "train.warmup_steps=0", "--threads", 1)
-    printed = done("train", "--method", "gru-recogniser", "--steps", 2, "--batch", 4, *small)
-    assert printed.rstrip().endswith("next: mdtool evaluate")
-    assert config("runs/gru-recogniser")["method"] == "gru-recogniser"
-    done("evaluate", "motions.h5", "--seeds", 1, "--count", 6, "--split", "train", "--threads", 1)
-    assert json.loads(Path("results.json").read_text())["scores"]["fid_real_train"]["mean"] >= 0
 
 
 def test_damaged_runs_are_told(place: Path) -> None:
