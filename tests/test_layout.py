@@ -22,10 +22,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"errors", "atomic", "motion"},
     "body": {"errors", "atomic", "motion"},
     "render": {"errors", "atomic", "motion", "body"},
+    "page": {"errors", "atomic", "motion", "body"},
     "methods": {"errors", "config", "motion", "networks", "diffusion", "losses"},
     "training": {"errors", "atomic", "config", "motion", "data", "networks", "methods"},
     "evaluation": {"errors", "atomic", "config", "motion", "data", "methods", "training"},
-    "cli": {"errors", "atomic", "config", "motion", "data", "body", "render", "methods", "training", "evaluation"},
+    "cli": {
+        "errors",
+        "atomic",
+        "config",
+        "motion",
+        "data",
+        "body",
+        "render",
+        "page",
+        "methods",
+        "training",
+        "evaluation",
+    },
 }
 """Room → rooms it may import from, besides itself. Nobody may import cli."""
 
