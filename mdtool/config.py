@@ -91,15 +91,41 @@ def preset_names() -> list[str]:
 def load_preset(name: str) -> dict[str, Any]:
     """A preset's table by name, or of a user's own TOML file by path.
 
+    `extends = "NAME"` at the top of a preset takes over another preset (or a .toml file, beside the one that names it),
+    whose keys its own then replace.
+
     Raises:
-        MdtoolError: no such preset or file, or the file is not TOML.
+        MdtoolError: no such preset or file, the file is not TOML, or presets that extend each other in a circle.
     """
+    table, extended = _own_table(name), [name]
+    while "extends" in table:
+        parent = str(table.pop("extends"))
+        if parent.endswith(".toml"):
+            parent = str(Path(extended[-1]).parent / parent)
+        if parent in extended:
+            raise MdtoolError(f"preset {name} extends itself: {' → '.join([*extended, parent])}")
+        extended.append(parent)
+        table = _merged(_own_table(parent), table)
+    return table
+
+
+def _own_table(name: str) -> dict[str, Any]:
+    """The table of one preset or file, as it stands there."""
     path = Path(name)
     if path.suffix == ".toml":
         return read_toml(path)
     if name not in preset_names():
         raise MdtoolError(f"no preset {name!r}: choose from {', '.join(preset_names())}, or give a .toml file")
     return tomllib.loads((resources.files("mdtool") / "presets" / f"{name}.toml").read_text("utf-8"))
+
+
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the keys of `own` over it, section by section."""
+    merged = dict(base)
+    for key, value in own.items():
+        before = merged.get(key)
+        merged[key] = _merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def read_toml(path: Path) -> dict[str, Any]:

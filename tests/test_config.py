@@ -67,3 +67,39 @@ def test_unknown_preset_lists_the_known(tmp_path: Path) -> None:
     broken.write_text("a = = 1")
     with pytest.raises(MdtoolError, match="not a TOML file"):
         config.load_preset(str(broken))
+
+
+def test_a_preset_takes_over_what_it_extends_and_replaces_its_own(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text('method = "mdm"\n[train]\nsteps = 5\nlr = 0.1\n[model]\nlayers = 3\n')
+    (tmp_path / "middle.toml").write_text('extends = "base.toml"\n[train]\nsteps = 7\n')
+    (tmp_path / "top.toml").write_text('extends = "middle.toml"\n[model]\nwidth = 8\n')
+    assert config.load_preset(str(tmp_path / "top.toml")) == {
+        "method": "mdm",
+        "train": {"steps": 7, "lr": 0.1},
+        "model": {"layers": 3, "width": 8},
+    }
+    (tmp_path / "base.toml").write_text('extends = "top.toml"\n')
+    with pytest.raises(MdtoolError, match="extends itself"):
+        config.load_preset(str(tmp_path / "top.toml"))
+
+
+THESIS_RUNS = {
+    # steps, ema, sampler, diffusion steps (spec section 11; rank-steps over 8 ranks)
+    "phase1-1000": (2_000_000 // 8, [], "uniform", 1000),
+    "phase1-100": (2_000_000 // 8, [], "uniform", 100),
+    "phase2-base": (1_000_000 // 8, [0.9999, 0.9995], "uniform", 100),
+    "phase2-is": (1_000_000 // 8, [0.9999, 0.9995], "loss-aware", 100),
+    "phase3": (2_000_000 // 8, [0.9995], "loss-aware", 100),
+}
+
+
+@pytest.mark.parametrize("name", THESIS_RUNS)
+def test_presets_of_the_phases_are_the_thesis_but_for_what_is_studied(name: str) -> None:
+    steps, ema, sampler, diffusion_steps = THESIS_RUNS[name]
+    expected = config.load_preset("thesis")
+    expected["train"] |= {"steps": steps, "ema": ema}
+    expected["model"] |= {"timestep_sampler": sampler, "diffusion_steps": diffusion_steps}
+    assert config.load_preset(name) == expected
+    assert expected["train"] | {"lr": 1.2e-4, "warmup_steps": 5_000 // 8, "lr_final": 1e-5} == expected["train"]
+    assert expected["train"] | {"seed": 10, "batch": 64, "weight_decay": 5e-5} == expected["train"]
+    assert expected["train"]["keep_every"] == 200_000 // 8

@@ -14,7 +14,9 @@ from mdtool.cli.bench import bench
 from mdtool.cli.demo import demo
 from mdtool.cli.evaluate import evaluate
 from mdtool.cli.info import info
+from mdtool.cli.phase import phase
 from mdtool.cli.render import render
+from mdtool.cli.report import report
 from mdtool.cli.sample import sample
 from mdtool.cli.train import train
 from mdtool.errors import MdtoolError
@@ -35,6 +37,8 @@ app.command()(render)
 app.command()(info)
 app.command()(bench)
 app.command()(demo)
+app.command()(phase)
+app.command()(report)
 
 
 def _version(asked: bool) -> None:

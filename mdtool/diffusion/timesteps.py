@@ -88,20 +88,19 @@ class LossAwareTimesteps(nn.Module):
 
 
 class DrawHistogram(nn.Module):
-    """Draws per timestep, one row per 1,250 optimiser steps (thesis figures 4.1b and 4.2b)."""
+    """Draws per timestep, one row per 1,250 optimiser steps or so (thesis figures 4.1b and 4.2b)."""
 
     counts: Tensor
-    STEPS_PER_ROW = 1250
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, steps_per_row: int = 1250) -> None:
         super().__init__()
-        self.recorded = 0
+        self.recorded, self.steps_per_row = 0, steps_per_row
         self.register_buffer("counts", torch.zeros(1, steps, dtype=torch.int64), persistent=False)
 
     @torch.no_grad()
     def add(self, timestep: Tensor) -> None:
         """Count the draws of one optimiser step."""
-        row = self.recorded // self.STEPS_PER_ROW
+        row = self.recorded // self.steps_per_row
         if row >= len(self.counts):
             self.counts = torch.cat([self.counts, torch.zeros_like(self.counts[:1])])
         self.counts[row].scatter_add_(0, timestep, torch.ones_like(timestep))

@@ -19,8 +19,10 @@ from mdtool.data.windows import draw_windows
 from mdtool.errors import MdtoolError
 from mdtool.evaluation import distribution
 from mdtool.evaluation.draws import count_of_samples, note_draws, pool, walk, walk_like
+from mdtool.evaluation.extrapolation import Extrapolation, fid_for_infinity
 from mdtool.evaluation.physical import Card, card
 from mdtool.evaluation.results import Results, Spread
+from mdtool.evaluation.rules import OURS, Rules
 from mdtool.motion.motion import SPLITS, TEST, TRAIN, MotionSet
 
 FEWEST = 5
@@ -73,6 +75,8 @@ def evaluate(
     count: int = 1000,
     splits: Sequence[int] = (TRAIN, TEST),
     progress: Callable[[float], None] | None = None,
+    rules: Rules = OURS,
+    fid_infinity: bool = False,
 ) -> Results:
     """Run the protocol.
 
@@ -83,6 +87,8 @@ def evaluate(
         count: motions per set and seed; fewer when a tested set does not have as many different windows.
         splits: whose recordings are compared with, and whose actions are asked for.
         progress: told the share of the work that is done.
+        rules: how pairs are drawn and what multimodality is divided by; `published.evaluate_by` sets the rest.
+        fid_infinity: also extend FID to infinitely many motions, from the features of all seeds.
 
     Raises:
         MdtoolError: sets that do not go together (frame rates, lengths, actions), or too few motions.
@@ -100,15 +106,18 @@ def evaluate(
 
     draws = len(splits) * (1 + len(seeds) * (1 if tested is None else 2))
     judge = _Judge(recogniser, draws * count, progress)
-    tally = _Tally()
+    tally = _Tally(rules)
     exhibits: list[tuple[MotionSet, MotionSet]] = []
     features: dict[int, list[np.ndarray]] = {split: [] for split in splits}
+    made_features: dict[int, list[np.ndarray]] = {split: [] for split in splits}
+    streams = {seed: np.random.RandomState(seed) for seed in seeds}
     for split, clips in pools.items():
         name = SPLITS[split]
         rng = np.random.default_rng([seeds[0], split, 1])
         before = judge.look(recordings, _draw(recordings, clips, tested, count, rng)[0], rng)
         for seed in seeds:
-            rng, pairs_rng = np.random.default_rng([seed, split]), np.random.RandomState([seed, split])
+            rng = np.random.default_rng([seed, split])
+            pairs_rng = streams[seed] if rules.published else np.random.RandomState([seed, split])
             chosen, samples = _draw(recordings, clips, tested, count, rng)
             real = judge.look(recordings, chosen, rng)
             if tested is not None:
@@ -117,6 +126,7 @@ def evaluate(
                 else:
                     made = judge.look_at_samples(tested, real.labels, seed, first=split * count)
                 tally.add(f"gen_{name}", made, real, pairs_rng)
+                made_features[split].append(made.features)
             tally.add(f"real_{name}", real, before, pairs_rng)
             if seed == seeds[0]:
                 shown = real if tested is None else made
@@ -126,6 +136,10 @@ def evaluate(
     if TRAIN in features and TEST in features:
         pairs = zip(features[TRAIN], features[TEST], strict=True)
         tally.scores["fid_train_test"] = [distribution.fid(train, test) for train, test in pairs]
+    fits: dict[str, Extrapolation] = {}
+    if fid_infinity:
+        for split in splits:
+            fits |= _extrapolated(SPLITS[split], made_features[split], features[split])
     return Results(
         card=_card_of_draws(exhibits, tested is None, [SPLITS[split] for split in splits]),
         actions=list(recogniser.actions),
@@ -138,6 +152,8 @@ def evaluate(
         scores={name: Spread(tuple(values)) for name, values in tally.scores.items()},
         confusion={name: counts.tolist() for name, counts in tally.confusion.items()},
         notes=notes,
+        protocol=rules.title,
+        extrapolation=fits,
     )
 
 
@@ -192,7 +208,8 @@ class _Judge:
 class _Tally:
     """Scores and confusion counts as they come in, seed after seed."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
         self.scores: dict[str, list[float]] = {}
         self.confusion: dict[str, np.ndarray] = {}
 
@@ -202,18 +219,30 @@ class _Tally:
         self.confusion[name] = self.confusion.get(name, np.zeros_like(confusion)) + confusion
         pairs = distribution.draw_pairs(len(tested.labels), rng)
         action_pairs = distribution.draw_action_pairs(tested.labels, rng)
+        divisor = distribution.PAIRS_PER_ACTION * tested.logits.shape[1] if self.rules.published else None
         precision, recall = distribution.precision_recall(tested.features, reference.features)
         values = {
             "fid": distribution.fid(tested.features, reference.features),
             "kid": distribution.polynomial_mmd(tested.features, reference.features),
             "accuracy": distribution.accuracy(confusion),
             "diversity": distribution.diversity(tested.features, pairs),
-            "multimodality": distribution.multimodality(tested.features, action_pairs),
+            "multimodality": distribution.multimodality(tested.features, action_pairs, divisor),
             "precision": precision,
             "recall": recall,
         }
         for metric, value in values.items():
             self.scores.setdefault(f"{metric}_{name}", []).append(value)
+
+
+def _extrapolated(split: str, made: list[np.ndarray], real: list[np.ndarray]) -> dict[str, Extrapolation]:
+    """FID∞ of the motions under test, and its floor: one half of the seeds' recordings against the other."""
+    fits = {}
+    if made:
+        fits[f"gen_{split}"] = fid_for_infinity(np.concatenate(made), np.concatenate(real))
+    pool = np.concatenate(real)
+    half = len(pool) // 2
+    fits[f"real_{split}"] = fid_for_infinity(pool[:half], pool[half:])
+    return fits
 
 
 def _draw(

@@ -12,10 +12,9 @@ import numpy as np
 
 from mdtool.atomic import write_text
 from mdtool.errors import MdtoolError
+from mdtool.evaluation.extrapolation import Extrapolation
 from mdtool.evaluation.physical import ActionRow, Card, CardRow
-
-PROTOCOL = "action-to-motion 1"
-"""Name and version of the protocol; results of different protocols are not comparable."""
+from mdtool.evaluation.rules import OURS, RULES, PlusMinus, Rules, rules_titled
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,14 @@ class Spread:
         """Half width of the 95 % confidence interval of the mean, 1.96 · std / √seeds."""
         return 1.96 * self.std / math.sqrt(len(self.values))
 
+    def plus_minus(self, kind: PlusMinus) -> float:
+        """What a protocol prints after the mean; NaN for a single seed."""
+        if kind == "ci95":
+            return self.ci95
+        if kind == "std":
+            return self.std
+        return 1.96 * float(np.var(self.values)) if len(self.values) > 1 else math.nan
+
 
 @dataclass(frozen=True)
 class Results:
@@ -47,10 +54,14 @@ class Results:
     Scores are named METRIC_WHO_SPLIT: `who` is gen for the motions under test, compared with a draw of recordings,
     and real for that draw itself, compared with another. So `fid_real_train` is the floor: the FID that perfect
     motions would get at this count. `fid_train_test` is that of train recordings against test recordings: what
-    copies of the training set would get.
+    copies of the training set would get. Recordings without a test split are one set: its `split` is "all".
     """
 
     card: Card
+    protocol: str = OURS.title
+    """Name and version of the rules; only rows with the same `ranking_key` may be ranked together."""
+    departures: list[str] = field(default_factory=list)
+    """Where the evaluation left the published protocol: fewer seeds, smaller sets, another sampler …"""
     target: str = ""
     """What was tested."""
     data: str = ""
@@ -68,15 +79,36 @@ class Results:
     """WHO_SPLIT → counts of (asked action, recognised action) over all seeds, in the order of `actions`."""
     notes: list[str] = field(default_factory=list)
     """What a reader must know about the draws."""
+    extrapolation: dict[str, Extrapolation] = field(default_factory=dict)
+    """WHO_SPLIT → FID for N → ∞ with the points it is drawn through; empty unless asked for."""
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def protocol(self) -> str:
+        """Name and version of the protocol."""
+        return PROTOCOL
 
     def score(self, metric: str, who: str, split: str) -> Spread | None:
         """One score; None when it was not measured."""
         return self.scores.get(f"{metric}_{who}_{split}")
 
+    @property
+    def rules(self) -> Rules:
+        """The protocol's rules."""
+        return rules_titled(self.protocol) or OURS
+
+    @property
+    def ranking_key(self) -> tuple[str, int, int, str, str, int, float]:
+        """What two rows must share to be ranked: protocol, count, seeds, recogniser, recordings, frames, frame rate."""
+        parents = self.provenance.get("parents", {})
+        recordings = str(parents.get(self.data) or parents.get(Path(self.data).name) or self.data)
+        return (
+            self.protocol, self.count, len(self.seeds), self.recogniser_sha256, recordings, self.frames, self.fps,
+        )  # fmt: skip
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types for JSON; numbers that do not exist are null."""
-        table = {"protocol": PROTOCOL, **asdict(self)}
+        table = {"protocol": self.protocol, "plus_minus": self.rules.plus_minus, **asdict(self)}
         table["scores"] = {
             name: {"mean": spread.mean, "std": spread.std, "ci95": spread.ci95, "values": list(spread.values)}
             for name, spread in self.scores.items()
@@ -107,8 +139,9 @@ def read_results(path: str | Path) -> Results:
         raise MdtoolError(f"cannot read {path}: {error.strerror}") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise MdtoolError(f"{path} is not a results file: {error}") from error
-    if not isinstance(table, dict) or table.pop("protocol", None) != PROTOCOL:
-        raise MdtoolError(f"{path} is not a results file of protocol {PROTOCOL!r}: evaluate again")
+    if not isinstance(table, dict) or rules_titled(table.get("protocol")) is None:
+        known = ", ".join(repr(rules.title) for rules in RULES.values())
+        raise MdtoolError(f"{path} is not a results file of a protocol known here ({known}): evaluate again")
     try:
         return _from_dict(table)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -116,7 +149,8 @@ def read_results(path: str | Path) -> Results:
 
 
 def _from_dict(table: dict[str, Any]) -> Results:
-    """The inverse of `Results.to_dict`, without the protocol."""
+    """The inverse of `Results.to_dict`."""
+    table.pop("plus_minus", None)
     plain = table["card"]
     rows = [CardRow(**_with_nan(row, CardRow)) for row in plain["rows"]]
     actions = [
@@ -125,7 +159,8 @@ def _from_dict(table: dict[str, Any]) -> Results:
     ]
     card = Card(plain["clips"], plain["reference_clips"], rows, actions, tuple(plain["names"]))
     scores = {name: Spread(tuple(spread["values"])) for name, spread in table.pop("scores").items()}
-    return Results(**{**table, "card": card, "scores": scores})
+    fits = {name: Extrapolation(**points) for name, points in table.pop("extrapolation", {}).items()}
+    return Results(**{**table, "card": card, "scores": scores, "extrapolation": fits})
 
 
 def _with_nan(row: dict[str, Any], kind: type) -> dict[str, Any]:

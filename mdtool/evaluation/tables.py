@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from mdtool.evaluation.physical import Card
+from mdtool.evaluation.published import paper_row
 from mdtool.evaluation.results import Results, Spread
+from mdtool.evaluation.rules import PLUS_MINUS_IN_WORDS, PlusMinus
 
 _SCORES = (
     # metric, heading, printed units in one, decimals
@@ -21,6 +23,7 @@ _SCORES = (
     ("precision", "precision", 1, 3),
     ("recall", "recall", 1, 3),
 )
+_WHO = {"gen": "tested", "real": "recordings"}
 ENERGY_BAND = (0.8, 1.25)
 """Motion energy of samples over that of recordings outside of which motion is called lame or wild."""
 JITTER_BAND = (0.5, 1.5)
@@ -37,18 +40,20 @@ def result_tables(results: Results) -> Iterator[Table]:
 
 
 def score_table(results: Results) -> Table:
-    """Scores as mean ± standard deviation over seeds; FID never without its floor, count and recogniser."""
-    who = {"gen": "tested", "real": "recordings"}
-    columns = [(key, split) for split in results.splits for key in who if results.score("fid", key, split)]
+    """Scores as mean and the ± of their protocol; FID never without its floor, count and recogniser."""
+    kind = results.rules.plus_minus
+    columns = [(key, split) for split in results.splits for key in _WHO if results.score("fid", key, split)]
     caption = (
-        "mean ± standard deviation over seeds; the FID of recordings, between two draws, is the floor at this count"
+        f"mean ± {PLUS_MINUS_IN_WORDS[kind]}; the FID of recordings, between two draws, is the floor at this count"
     )
     across = results.scores.get("fid_train_test")
     if across is not None:
-        caption += f"; FID of train against test recordings: {_spread(across, 1, 2)}"
+        caption += f"; FID of train against test recordings: {_spread(across, 1, 2, kind)}"
+    if results.departures:
+        caption += f"; not the published protocol: {', '.join(results.departures)}"
     table = Table(
-        title=f"{results.count} motions × {len(results.seeds)} seeds, {results.frames} frames at {results.fps:g} fps, "
-        f"recogniser {results.recogniser_sha256[:12]}",
+        title=f"protocol {results.rules.name}: {results.count} motions × {len(results.seeds)} seeds, "
+        f"{results.frames} frames at {results.fps:g} fps, recogniser {results.recogniser_sha256[:12]}",
         caption=caption,
         title_justify="left",
         caption_justify="left",
@@ -56,10 +61,37 @@ def score_table(results: Results) -> Table:
     )
     table.add_column("score")
     for key, split in columns:
-        table.add_column(f"{who[key]}\n{split}" + (" (floor)" if key == "real" else ""), justify="right")
+        table.add_column(f"{_WHO[key]}\n{split}" + (" (floor)" if key == "real" else ""), justify="right")
     for metric, heading, units, decimals in _SCORES:
-        cells = [_spread(results.score(metric, key, split), units, decimals) for key, split in columns]
+        cells = [_spread(results.score(metric, key, split), units, decimals, kind) for key, split in columns]
         table.add_row(heading, *cells)
+        if metric == "fid" and results.extrapolation:
+            fits = [results.extrapolation.get(f"{key}_{split}") for key, split in columns]
+            table.add_row("FID, N → ∞", *("" if fit is None else _number(fit.fid, decimals) for fit in fits))
+    return table
+
+
+def protocol_table(evaluations: Sequence[Results]) -> Table:
+    """The published tables' columns under every protocol, side by side: never to be ranked against each other."""
+    table = Table(
+        title="side by side; rows of different protocols are not comparable",
+        caption="accuracy, diversity and multimodality of the train split",
+        title_justify="left",
+        caption_justify="left",
+    )
+    scores = (heading for _, heading, *_ in _SCORES[1:4])
+    for heading in ("protocol", "±", "motions", "set", "FID train", "FID test", *scores):
+        table.add_column(heading)
+    for results in evaluations:
+        for who, name in _WHO.items():
+            if not any(f"_{who}_" in score for score in results.scores):
+                continue
+            cells = [
+                "" if cell is None else _plus_minus(*cell, decimals)
+                for cell, decimals in zip(paper_row(results, who), (2, 2, 3, 2, 2), strict=True)
+            ]
+            counts = f"{results.count} × {len(results.seeds)}"
+            table.add_row(results.rules.name, results.rules.plus_minus, counts, name, *cells)
     return table
 
 
@@ -117,11 +149,17 @@ def _recognised(results: Results) -> dict[str, float]:
     return shares
 
 
-def _spread(spread: Spread | None, units: float, decimals: int) -> str:
+def _spread(spread: Spread | None, units: float, decimals: int, kind: PlusMinus) -> str:
+    """A score in printed units; the variance of values in other units is in their square."""
     if spread is None:
         return ""
-    mean = _number(spread.mean * units, decimals)
-    return mean if math.isnan(spread.std) else f"{mean} ± {_number(spread.std * units, decimals)}"
+    scaled = Spread(tuple(value * units for value in spread.values))
+    return _plus_minus(scaled.mean, scaled.plus_minus(kind), decimals)
+
+
+def _plus_minus(mean: float, spread: float, decimals: int) -> str:
+    text = _number(mean, decimals)
+    return text if math.isnan(spread) else f"{text} ± {_number(spread, decimals)}"
 
 
 def _number(value: float | None, decimals: int) -> str:

@@ -82,6 +82,14 @@ class Method(Trainable):
     def to_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(rot6d [B, T, 24, 6], root [B, T, 3] in metres) of features, in the world of the motion file."""
 
+    def to_raw_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """`to_motion` without making the rotations orthonormal, where the method's own evaluation leaves them so."""
+        return self.to_motion(features)
+
+    def published_options(self) -> dict[str, object]:
+        """Options of `decode` with which the published evaluation of this method samples."""
+        return {}
+
     @abc.abstractmethod
     def from_motion(self, rot6d: Tensor, root: Tensor) -> Tensor:
         """Features of windows; the inverse of `to_motion` up to the layout's choice of origin."""

@@ -18,6 +18,8 @@ class Generator:
     def __init__(self, method: Method, weights: str, sha256: str, **options: object) -> None:
         """Options go to the method's `decode` at every call: steps, guidance …"""
         self.method, self.weights, self.sha256, self.options = method.eval(), weights, sha256, options
+        self.raw_rotations = False
+        """Leave rotations as the network gives them: for published evaluations, not for files."""
         self.actions, self.frames, self.fps = method.actions, method.frames, method.fps
 
     def sample(
@@ -51,7 +53,8 @@ class Generator:
             labels = torch.as_tensor(actions[begin : begin + batch], dtype=torch.int64, device=device)
             noise = self.method.noise(sample_generators(seed, first + begin, len(labels)), frames).to(device)
             with torch.no_grad():
-                rot6d, root = self.method.to_motion(self.method.decode(noise, labels, **self.options))
+                features = self.method.decode(noise, labels, **self.options)
+                rot6d, root = (self.method.to_raw_motion if self.raw_rotations else self.method.to_motion)(features)
             for k, label in enumerate(labels.tolist()):
                 clips.append(
                     Motion(

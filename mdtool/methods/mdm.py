@@ -63,6 +63,8 @@ class MDMConfig(Strict):
     schedule: Literal["cosine", "linear"] = "cosine"
     prediction: Literal["x0", "eps", "v", "spectral"] = "x0"
     timestep_sampler: Literal["uniform", "loss-aware"] = "uniform"
+    draws_every: int = Field(1250, gt=0)
+    """Optimiser steps per row of timesteps.npz."""
     lambda_position: float = Field(0.0, ge=0)
     lambda_velocity: float = Field(25.0, ge=0)
     lambda_foot: float = Field(45.0, ge=0)
@@ -120,7 +122,7 @@ class MDM(Method):
         self.process = GaussianDiffusion(betas(config.schedule, config.diffusion_steps))
         aware = config.timestep_sampler == "loss-aware"
         self.timesteps = (LossAwareTimesteps if aware else UniformTimesteps)(config.diffusion_steps)
-        self.histogram = DrawHistogram(config.diffusion_steps)
+        self.histogram = DrawHistogram(config.diffusion_steps, config.draws_every)
         if config.standardise:
             self.register_buffer("mean", torch.zeros(ROWS, CHANNELS, 1))
             self.register_buffer("scale", torch.ones(ROWS, CHANNELS, 1))
@@ -239,6 +241,14 @@ class MDM(Method):
     def to_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(rot6d, root) of features, in the world of the motion file."""
         return self.layout.decode(features)
+
+    def to_raw_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(rot6d as the network gives it, root) of features: what MDM's evaluation shows to the recogniser."""
+        return self.layout.decode(features, orthonormal=False)
+
+    def published_options(self) -> dict[str, object]:
+        """Ancestral sampling over every step, without guidance (Tevet et al. 2022, action-to-motion)."""
+        return {"steps": self.config.diffusion_steps, "sampler": "ddpm", "guidance": 1.0}
 
     def from_motion(self, rot6d: Tensor, root: Tensor) -> Tensor:
         """Features of windows, as `decode` gives them: in the layout's own units, not standardised."""

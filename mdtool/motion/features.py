@@ -47,14 +47,16 @@ class FeatureLayout:
         row = torch.cat([root, torch.zeros_like(root)], dim=-1).unsqueeze(-2)
         return torch.cat([rot6d, row], dim=-2).permute(0, 2, 3, 1)
 
-    def decode(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def decode(self, features: Tensor, orthonormal: bool = True) -> tuple[Tensor, Tensor]:
         """Features [B, 25, 6, T] → windows (rot6d [B, T, 24, 6], root [B, T, 3]) in the world of the motion file.
 
-        Rotations are made orthonormal; x and z start at 0; with origin first-frame the clip is set on the floor
-        by its lowest foot.
+        Rotations are made orthonormal, unless told not to; x and z start at 0; with origin first-frame the clip is
+        set on the floor by its lowest foot.
         """
         frames = features.permute(0, 3, 1, 2)
-        rotations = matrix_to_rot6d(rot6d_to_matrix(frames[..., :JOINTS, :]))
+        rotations = frames[..., :JOINTS, :]
+        if orthonormal:
+            rotations = matrix_to_rot6d(rot6d_to_matrix(rotations))
         rotations, root = self._flip(rotations, frames[..., ROOT_ROW, :3])
         if self.origin == "ground":
             first = root[:, :1] * root.new_tensor([1.0, 0.0, 1.0]) - root.new_tensor([0, STANDING_PELVIS_HEIGHT, 0])

@@ -16,6 +16,7 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import safetensors.torch
@@ -147,6 +148,25 @@ class RunFolder:
             raise MdtoolError(
                 f"{path} is damaged ({error}); run the same `mdtool train` again to rewrite it"
             ) from error
+
+    def weights_sha256(self, track: str, step: int) -> str:
+        """Hash of the file with a track's weights of a step."""
+        return file_sha256(self._weights_path(step, track))
+
+    def read_histogram(self) -> tuple[np.ndarray, int] | None:
+        """(draws [rows, N], optimiser steps per row) of timesteps.npz; None when there is none.
+
+        Raises:
+            MdtoolError: the file is damaged.
+        """
+        path = self.path / "timesteps.npz"
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return arrays["draws"], int(arrays["optimiser_steps_per_row"])
+        except (OSError, ValueError, KeyError, BadZipFile) as error:
+            raise MdtoolError(f"{path} is damaged ({error}): delete it; training writes it again") from error
 
     def save_histogram(self, draws: Tensor, steps_per_row: int) -> None:
         """Write timesteps.npz: `draws` [rows, N] and `optimiser_steps_per_row`."""

@@ -129,7 +129,7 @@ def save(trainer: Trainer, folder: RunFolder, settings: TrainConfig) -> None:
     folder.save_state(trainer.state())
     histogram = getattr(trainer.method, "histogram", None)
     if histogram is not None:
-        folder.save_histogram(histogram.counts, histogram.STEPS_PER_ROW)
+        folder.save_histogram(histogram.counts, histogram.steps_per_row)
     folder.note(f"saved step {trainer.step}")
 
 

@@ -143,13 +143,15 @@ def load_method(path: str | Path, track: str | None = None, step: int | None = N
     return method.eval(), track, sha256
 
 
-def load_generator(path: str | Path, track: str | None = None, device: torch.device | None = None) -> Generator:
-    """A run that makes motion.
+def load_generator(
+    path: str | Path, track: str | None = None, device: torch.device | None = None, step: int | None = None
+) -> Generator:
+    """A run that makes motion, with the weights of its newest step or of another one.
 
     Raises:
         MdtoolError: no such run, or a run that makes no motion.
     """
-    method, track, sha256 = load_method(path, track)
+    method, track, sha256 = load_method(path, track, step)
     if not isinstance(method, Method):
         raise MdtoolError(f"{path} is a run of {type(method).__name__} and makes no motion: give a generator's run")
     return Generator(method.to(device or torch.device("cpu")), track, sha256)

@@ -94,14 +94,14 @@ def test_samplers_leave_checkpoints_alone() -> None:
 
 
 def test_histogram_counts_every_draw_in_its_row() -> None:
-    histogram = DrawHistogram(4)
-    every = histogram.STEPS_PER_ROW
+    histogram = DrawHistogram(4, steps_per_row=3)
+    every = histogram.steps_per_row
     for _ in range(every):
         histogram.add(torch.tensor([0, 2, 2]))
     histogram.add(torch.tensor([1, 1, 3]))
     assert histogram.counts.tolist() == [[every, 0, 2 * every, 0], [0, 2, 0, 1]]
 
-    resumed = DrawHistogram(4)
+    resumed = DrawHistogram(4, steps_per_row=3)
     resumed.load_state(histogram.state())
     resumed.add(torch.tensor([3, 3, 3]))
     assert resumed.counts[1].tolist() == [0, 2, 0, 4]

@@ -1,0 +1,82 @@
+"""`mdtool phase`: a phase of the thesis, from recordings to its tables and figures."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mdtool.cli.terminal import say
+
+
+def phase(
+    number: Annotated[int, typer.Argument(metavar="1|2|3", min=1, max=3, help="Which phase.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(help="UESTC folder, BVH folders or archives, or a motion file; synthetic motion when none."),
+    ] = None,
+    labels: Annotated[list[str] | None, typer.Option(help="CSV with the actions and splits of BVH clips.")] = None,
+    steps: Annotated[
+        str, typer.Option(help="Optimiser steps of the longest runs (all else in proportion), or small; 250,000.")
+    ] = "",
+    out: Annotated[Path, typer.Option(help="Folder for everything; the phases share it.")] = Path("phases"),
+    recogniser: Annotated[str, typer.Option(help="Folder of a recogniser's run; one is trained otherwise.")] = "",
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of every evaluation; 20, or 3 if shortened.")] = None,
+    count: Annotated[
+        int | None, typer.Option(min=5, help="Motions per set and seed; 1000, or 200 if shortened.")
+    ] = None,
+    fps: Annotated[float | None, typer.Option(min=1, help="Frame rate of BVH and synthetic motion; 20.")] = None,
+    ranks: Annotated[int, typer.Option(min=1, help="Processes that share training and evaluation (one per GPU).")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+) -> None:
+    """Preprocess, train, evaluate every checkpoint, and write the tables and figures of a phase of the thesis.
+
+    Every stage is a command that is printed before it runs. The same command goes on where it was interrupted; runs
+    that phases share are trained once.
+    """
+    import time
+
+    from rich.console import Console
+
+    from mdtool.study.plan import Settings, remember, stages
+
+    settings = Settings(out, tuple(data or ()), tuple(labels or ()), steps, recogniser, seeds, count, fps)
+    todo = list(stages(number, settings, device, threads))
+    remember(settings)
+    console = Console(markup=False)
+    started_s = time.monotonic()
+    for place, stage in enumerate(todo, start=1):
+        console.rule(f"{place}/{len(todo)} {stage.title}  ({time.monotonic() - started_s:.0f} s)", align="left")
+        if stage.makes is not None and stage.makes.exists():
+            say(console, f"{stage.makes} is there already")
+            continue
+        say(console, f"mdtool {shlex.join(stage.words)}")
+        code = _in_ranks(stage.words, ranks) if stage.sharded and ranks > 1 else _here(stage.words)
+        if code:
+            raise typer.Exit(code)
+    say(console, f"next: open {out / 'report' / 'report.md'}")
+
+
+def _here(words: tuple[str, ...]) -> int:
+    """Run a command in this process, as if it had been typed; its exit code."""
+    import sys
+
+    from mdtool.cli.app import app
+
+    before, sys.argv = sys.argv, ["mdtool", *words]
+    try:
+        return int(app(list(words), standalone_mode=False) or 0)
+    finally:
+        sys.argv = before
+
+
+def _in_ranks(words: tuple[str, ...], ranks: int) -> int:
+    """Run a command in several processes; its exit code."""
+    import subprocess
+    import sys
+
+    launcher = ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "-m", "mdtool")
+    return subprocess.run([sys.executable, *launcher, *words], check=False).returncode

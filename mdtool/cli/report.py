@@ -1,0 +1,47 @@
+"""`mdtool report`: runs → tables, claims and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mdtool.cli.terminal import say
+
+
+def report(
+    target: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Runs, folders of runs, or results files of runs; runs/ by default.", show_default=False),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("report"),
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes that draw poses; all cores by default.")] = None,
+) -> None:
+    """Write the thesis's tables and figures from evaluated runs, ours beside the published numbers.
+
+    Rows of different protocols, recognisers, recordings or counts stand in blocks of their own. Claims of the thesis
+    are checked against what was measured. Evaluate first: `mdtool evaluate RUN --checkpoint all`.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from mdtool.atomic import require_writable
+    from mdtool.report.claims import check_claims
+    from mdtool.report.collect import read_study
+    from mdtool.report.document import write_report
+
+    console = Console(markup=False)
+    study = read_study(target or [Path("runs")])
+    require_writable(out / "report.md")
+    columns = (TextColumn("drawing poses"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("drawing", total=None)
+        written = write_report(out, study, jobs, lambda done, total: bar.update(task, completed=done, total=total))
+    if out / "claims.md" in written:
+        for claim in check_claims(study):
+            say(console, f"({claim.name}) {claim.sentence}: {claim.verdict}. {claim.evidence}")
+    say(console, f"wrote {written[0]} and {len(written) - 1} tables and figures beside it")
+    run = next((run.path for run in study.runs if run.samples), study.runs[-1].path)
+    follow = f"mdtool render {run / 'samples.h5'} --out video.mp4" if (run / "samples.h5").exists() else ""
+    say(console, f"next: {follow or f'mdtool sample {run}'}")
