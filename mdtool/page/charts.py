@@ -87,7 +87,9 @@ def line_chart(title: str, description: str, series: Sequence[Series], axis: str
     return _figure(title, f"{axis}: {description}", _HEIGHT, parts, table)
 
 
-def heat_chart(title: str, description: str, shares: np.ndarray, columns: str, rows: str, span: tuple[float, float]) -> str:
+def heat_chart(
+    title: str, description: str, shares: np.ndarray, columns: str, rows: str, span: tuple[float, float]
+) -> str:
     """A heat map of values ≥ 0, darker for larger; row 0 below.
 
     Args:
@@ -134,10 +136,13 @@ def matrix_chart(title: str, description: str, labels: Sequence[str], counts: np
         )
         if cell >= 26 and share >= 0.005:
             middle = f'x="{x + cell / 2 - 0.5:.1f}" y="{y + cell / 2 + 3.5:.1f}"'
-            parts.append(f'<text class="{"inside" if share > 0.55 else "tick"}" text-anchor="middle" {middle}>{share * 100:.0f}</text>')
+            ink = "inside" if share > 0.55 else "tick"
+            parts.append(f'<text class="{ink}" text-anchor="middle" {middle}>{share * 100:.0f}</text>')
     for i, label in enumerate(labels):
         y = top + (i + 0.5) * cell + 4
-        parts.append(f'<text class="tick" text-anchor="end" x="{left - 8}" y="{y:.1f}">{html.escape(_short(label, 26))}</text>')
+        parts.append(
+            f'<text class="tick" text-anchor="end" x="{left - 8}" y="{y:.1f}">{html.escape(_short(label, 26))}</text>'
+        )
     rows = [[label, *(f"{share:.1%}" for share in row)] for label, row in zip(labels, shares, strict=True)]
     height = round(top + size * cell + 8)
     return _figure(title, description, height, parts, html_table(["asked", *labels], rows))
@@ -197,7 +202,9 @@ def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table that scrolls sideways on a narrow screen; the first cell of a row is its heading."""
     head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in header)
     body = "".join(
-        f'<tr><th scope="row">{html.escape(row[0])}</th>' + "".join(f"<td>{html.escape(c)}</td>" for c in row[1:]) + "</tr>"
+        f'<tr><th scope="row">{html.escape(row[0])}</th>'
+        + "".join(f"<td>{html.escape(c)}</td>" for c in row[1:])
+        + "</tr>"
         for row in rows
     )
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

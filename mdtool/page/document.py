@@ -36,11 +36,12 @@ def document(title: str, body: str, data: Any, styles: Sequence[str] = ("page.cs
     Args:
         title: plain text for the window and the tab.
         body: HTML between <body> and </body>; no scripts and no style attributes, since the policy blocks them.
-        data: what the player reads, as JSON.
+        data: what the player reads, as JSON; None for a page without a player.
         styles: style sheets of the package.
     """
     style = "\n".join(asset(name) for name in styles)
-    script = escaped_script(asset("player.js"))
+    script = escaped_script(asset("player.js")) if data is not None else ""
+    blocks = f"{data_block('mdtool-motions', data)}\n<script>{script}</script>" if script else ""
     policy = (
         f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; img-src data:; "
         "connect-src 'none'; base-uri 'none'; form-action 'none'"
@@ -59,8 +60,7 @@ def document(title: str, body: str, data: Any, styles: Sequence[str] = ("page.cs
 </head>
 <body>
 {body}
-{data_block("mdtool-motions", data)}
-<script>{script}</script>
+{blocks}
 </body>
 </html>
 """
