@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,12 +11,20 @@ import typer
 from mdtool.cli.terminal import say
 
 if TYPE_CHECKING:
+    import torch
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
+    from mdtool.evaluation.results import Results
+    from mdtool.evaluation.rules import Rules
+    from mdtool.methods.generate import Generator
+    from mdtool.motion.motion import MotionSet
     from mdtool.training.run import LoadedRecogniser
 
 
 DEFAULT_DATA = Path("motions.h5")
+ALL = "all"
+"""The word for every checkpoint."""
 
 
 def evaluate(
@@ -39,6 +48,12 @@ def evaluate(
     ] = False,
     split: Annotated[str, typer.Option(help="Recordings to compare with: train, test, or both.")] = "both",
     out: Annotated[Path, typer.Option(help="Results file to write.")] = Path("results.json"),
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STEP|all", help="A kept step; or all steps and weights, into RUN/evaluations: what is there stays."
+        ),
+    ] = None,
     weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Diffusion steps; fewer is faster.")] = None,
     sampler: Annotated[str | None, typer.Option(help="ddpm or ddim; the preset's own by default.")] = None,
@@ -53,33 +68,29 @@ def evaluate(
     TARGET may be a run (it is asked for motions), a file of samples, or the recordings themselves (their own scores
     and card). A motion file gets its card alone when there is no recogniser.
     """
-    from dataclasses import replace
-    from functools import partial
-
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     from mdtool.atomic import require_writable
     from mdtool.errors import MdtoolError
-    from mdtool.evaluation.protocol import evaluate_card
-    from mdtool.evaluation.published import evaluate_by, sample_by
     from mdtool.evaluation.results import write_results
     from mdtool.evaluation.rules import OURS, rules_named
     from mdtool.evaluation.tables import protocol_table, result_tables
-    from mdtool.motion.file import provenance, read_motions
+    from mdtool.motion.file import read_motions
     from mdtool.motion.motion import TEST, TRAIN
     from mdtool.training.device import prepare
-    from mdtool.training.run import load_generator, newest_run
+    from mdtool.training.run import newest_run
 
     console = Console(markup=False)
     splits = {"train": (TRAIN,), "test": (TEST,), "both": (TRAIN, TEST)}.get(split)
     if splits is None:
         raise MdtoolError(f"--split must be train, test or both, not {split!r}")
+    if checkpoint not in (None, ALL) and not str(checkpoint).isdecimal():
+        raise MdtoolError(f"--checkpoint must be a step or {ALL}, not {checkpoint!r}")
     if not data.exists() and data != DEFAULT_DATA:
         raise MdtoolError(f"no such file: {data}; give the recordings to compare with as --data")
     chosen = [rules_named(name) for name in dict.fromkeys(protocol or [OURS.name])]
     places = {rules.name: out if len(chosen) == 1 else out.with_stem(f"{out.stem}-{rules.name}") for rules in chosen}
-    for place in places.values():
+    for place in places.values() if checkpoint != ALL else ():
         require_writable(place)
     where = prepare(device, threads)
     target = target or newest_run(Path("runs"), makes_motion=True)
@@ -88,45 +99,25 @@ def evaluate(
     parents: list[str | Path] = [data]
     given = {"steps": steps, "sampler": sampler, "guidance": guidance}
     if target.is_dir():
-        tested = load_generator(target, weights, where)
-        details = {"weights": tested.weights, "checkpoint_sha256": tested.sha256}
-    elif (weights, steps, sampler, guidance) != (None, None, None, None):
-        raise MdtoolError(f"--weights, --steps, --sampler and --guidance go with a run; {target} is a motion file")
+        if checkpoint != ALL:
+            tested, details = _load(target, weights, where, None if checkpoint is None else int(checkpoint))
+    elif (weights, steps, sampler, guidance, checkpoint) != (None, None, None, None, None):
+        raise MdtoolError(
+            f"--weights, --checkpoint, --steps, --sampler and --guidance go with a run; {target} is a motion file"
+        )
     elif data.exists() and target.exists() and not data.samefile(target):
         tested = read_motions(target)
         parents.append(target)
     else:
         data, parents = target, [target]
-    recordings = read_motions(data)
     judge = _recogniser(recogniser, needed=target.is_dir() or bool(protocol))
-    columns = (TextColumn("evaluating"), BarColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    work = _Work(console, target, data, parents, read_motions(data), judge, splits, seeds, count, fid_infinity, given)
+    if checkpoint == ALL:
+        _evaluate_all(work, chosen, weights, where)
+        return
     found = []
     for rules in chosen:
-        if judge is None:
-            results = evaluate_card(recordings, tested)
-            advice = "the physical card alone; `mdtool train --method recogniser` makes one"
-            say(console, f"no recogniser under runs/: {advice}")
-        else:
-            departures = []
-            if target.is_dir():
-                departures = sample_by(rules, tested, given)
-                details |= tested.options
-            wanted = None if seeds is None else range(rules.seeds[0], rules.seeds[0] + seeds)
-            with Progress(*columns, console=console, transient=True) as progress:
-                task = progress.add_task("evaluating", total=1.0)
-                results = evaluate_by(
-                    rules,
-                    recordings,
-                    judge,
-                    tested,
-                    wanted,
-                    count,
-                    splits,
-                    partial(_show, progress, task),
-                    fid_infinity,
-                )
-            results = replace(results, departures=[*results.departures, *departures])
-        results = replace(results, target=str(target), data=str(data), provenance=provenance(parents, **details))
+        results = work.run(rules, tested, details)
         write_results(places[rules.name], results)
         found.append(results)
         for table in result_tables(results):
@@ -138,6 +129,116 @@ def evaluate(
     say(console, f"wrote {', '.join(map(str, places.values()))}")
     follow = f"mdtool sample {target}" if target.is_dir() else f"mdtool render {target} --out video.mp4"
     say(console, f"next: {follow}")
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What stays the same between all that one command scores."""
+
+    console: Console
+    target: Path
+    data: Path
+    parents: list[str | Path]
+    recordings: MotionSet
+    judge: LoadedRecogniser | None
+    splits: tuple[int, ...]
+    seeds: int | None
+    count: int | None
+    fid_infinity: bool
+    given: dict[str, Any]
+
+    def seeds_of(self, rules: Rules) -> range | None:
+        """The seeds asked for, counted from the protocol's first; None for its own."""
+        return None if self.seeds is None else range(rules.seeds[0], rules.seeds[0] + self.seeds)
+
+    def run(self, rules: Rules, tested: Any, details: dict[str, Any]) -> Results:
+        """Score one generator or set; `details` go into the provenance."""
+        from dataclasses import replace
+        from functools import partial
+
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        from mdtool.evaluation.protocol import evaluate_card
+        from mdtool.evaluation.published import evaluate_by, sample_by
+        from mdtool.motion.file import provenance
+
+        if self.judge is None:
+            results = evaluate_card(self.recordings, tested)
+            advice = "the physical card alone; `mdtool train --method recogniser` makes one"
+            say(self.console, f"no recogniser under runs/: {advice}")
+        else:
+            departures = []
+            if self.target.is_dir():
+                departures = sample_by(rules, tested, self.given)
+                details = {**details, **tested.options}
+            columns = (TextColumn("evaluating"), BarColumn(), TimeElapsedColumn(), TextColumn("left"))
+            with Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True) as progress:
+                task = progress.add_task("evaluating", total=1.0)
+                results = evaluate_by(
+                    rules,
+                    self.recordings,
+                    self.judge,
+                    tested,
+                    self.seeds_of(rules),
+                    self.count,
+                    self.splits,
+                    partial(_show, progress, task),
+                    self.fid_infinity,
+                )
+            results = replace(results, departures=[*results.departures, *departures])
+        record = provenance(self.parents, **details)
+        return replace(results, target=str(self.target), data=str(self.data), provenance=record)
+
+
+def _evaluate_all(work: _Work, chosen: list[Rules], track: str | None, where: torch.device) -> None:
+    """Score every checkpoint of a run that is not scored yet; each result is written as soon as it is there."""
+    from mdtool.atomic import require_writable
+    from mdtool.errors import MdtoolError
+    from mdtool.evaluation.checkpoints import checkpoints, is_evaluated, results_path, setup_key
+    from mdtool.evaluation.results import write_results
+    from mdtool.motion.file import file_sha256
+
+    run, judge = work.target, work.judge
+    if judge is None or not run.is_dir():
+        raise MdtoolError(f"--checkpoint {ALL} goes with a run, and {run} is a file")
+    data_sha256 = file_sha256(work.data)
+    todo = []
+    for rules in chosen:
+        setup: dict[str, Any] = {
+            "protocol": rules.title,
+            "recogniser": judge.sha256,
+            "data": data_sha256,
+            "splits": work.splits,
+        }
+        setup |= {"count": work.count or rules.count, "seeds": list(work.seeds_of(rules) or rules.seeds)}
+        key = setup_key({**setup, "sampling": work.given, "fid_infinity": work.fid_infinity})
+        todo += [(rules, point, results_path(run, point, key)) for point in checkpoints(run, track)]
+    total = len(todo)
+    todo = [(rules, point, path) for rules, point, path in todo if not is_evaluated(run, point, path)]
+    say(work.console, f"{run}: {total} evaluations, {total - len(todo)} are there already")
+    for place, (rules, point, path) in enumerate(todo, start=total - len(todo) + 1):
+        require_writable(path)
+        tested, details = _load(run, point.track, where, point.step)
+        results = work.run(rules, tested, details)
+        write_results(path, results)
+        told = [
+            f"{name.replace('_gen_', ' ')} {results.scores[name].mean:.3f}"
+            for name in ("fid_gen_train", "fid_gen_test", "accuracy_gen_train")
+            if name in results.scores
+        ]
+        head = f"{place}/{total} {rules.name} step {point.step} {point.track}"
+        say(work.console, f"{head}: {', '.join(told)}  → {path}")
+    say(work.console, f"next: mdtool report {run}")
+
+
+def _load(run: Path, track: str | None, where: torch.device, step: int | None) -> tuple[Generator, dict[str, Any]]:
+    """A run's generator, and what its results must tell of it."""
+    from mdtool.training.checkpoint import RunFolder
+    from mdtool.training.run import load_generator
+
+    generator = load_generator(run, track, where, step)
+    step = RunFolder(run).newest_step() if step is None else step
+    return generator, {"weights": generator.weights, "step": step, "checkpoint_sha256": generator.sha256}
 
 
 def _show(progress: Progress, task: TaskID, done: float) -> None:

@@ -32,20 +32,20 @@ class Evaluated:
     results: Results
 
 
-def checkpoints(run: str | Path, track: str | None = None, step: int | None = None) -> list[Checkpoint]:
-    """Every checkpoint that a run holds, step by step; those of one track or step when they are given.
+def checkpoints(run: str | Path, track: str | None = None) -> list[Checkpoint]:
+    """Every checkpoint that a run holds, step by step; those of one track when it is given.
 
     Raises:
         MdtoolError: there are none.
     """
     folder = RunFolder(run)
     folder.read_config()
-    steps = folder.steps() if step is None else [step]
-    found = [Checkpoint(s, name) for s in steps for name in folder.tracks(s) if track in (None, name)]
-    if not found:
-        wanted = " ".join(part for part in (track, None if step is None else f"of step {step}") if part)
-        raise MdtoolError(f"{run} has no weights {wanted}: it has {_what_is_there(folder)}")
-    return found
+    found = [Checkpoint(step, name) for step in folder.steps() for name in folder.tracks(step)]
+    chosen = [checkpoint for checkpoint in found if track in (None, checkpoint.track)]
+    if not chosen:
+        there = ", ".join(dict.fromkeys(checkpoint.track for checkpoint in found)) or "none yet"
+        raise MdtoolError(f"{run} has no weights {track or ''}: it has {there}")
+    return chosen
 
 
 def setup_key(setup: dict[str, Any]) -> str:
@@ -59,9 +59,8 @@ def results_path(run: str | Path, checkpoint: Checkpoint, key: str) -> Path:
     return Path(run) / FOLDER / name
 
 
-def is_evaluated(run: str | Path, checkpoint: Checkpoint, key: str) -> bool:
-    """Whether a checkpoint's results are there and belong to the weights that are there now."""
-    path = results_path(run, checkpoint, key)
+def is_evaluated(run: str | Path, checkpoint: Checkpoint, path: Path) -> bool:
+    """Whether a checkpoint's results are at `path` and belong to the weights that are there now."""
     if not path.exists():
         return False
     try:
@@ -84,8 +83,3 @@ def read_evaluations(run: str | Path) -> list[Evaluated]:
         _, step, rest = path.stem.split("-", 2)
         found.append(Evaluated(Checkpoint(int(step), rest.rpartition("-")[0].replace("ema-", "ema:", 1)), results))
     return found
-
-
-def _what_is_there(folder: RunFolder) -> str:
-    steps = folder.steps()
-    return f"steps {', '.join(map(str, steps))} of {', '.join(folder.tracks())}" if steps else "none yet"

@@ -83,11 +83,6 @@ class Results:
     """WHO_SPLIT → FID for N → ∞ with the points it is drawn through; empty unless asked for."""
     provenance: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def protocol(self) -> str:
-        """Name and version of the protocol."""
-        return PROTOCOL
-
     def score(self, metric: str, who: str, split: str) -> Spread | None:
         """One score; None when it was not measured."""
         return self.scores.get(f"{metric}_{who}_{split}")

@@ -32,18 +32,18 @@ class Setup:
     """How an evaluation was done; only evaluations of one setup are comparable."""
 
     protocol: str
-    recogniser_sha256: str
     count: int
     seeds: int
+    recogniser_sha256: str
     data: str
     """Hash of the recordings, or their path when the results do not say."""
+    frames: int
+    fps: float
 
     @staticmethod
     def of(results: Results) -> Setup:
         """The setup of a results file."""
-        parents = dict(results.provenance.get("parents") or {})
-        data = str(parents.get(results.data, results.data))
-        return Setup(results.protocol, results.recogniser_sha256, results.count, len(results.seeds), data)
+        return Setup(*results.ranking_key)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mdtool.evaluation.published import WHOLE
 from mdtool.evaluation.results import Results, Spread
 from mdtool.report.collect import Row, Run, Setup, Study
 from mdtool.report.published import HEADINGS, METRICS, PUBLISHED_ON, ROWS, TABLES
@@ -73,10 +74,14 @@ def describe_setup(setup: Setup, results: Results) -> str:
 
 
 def score_of(results: Results, metric: str, who: str = "gen") -> Spread | None:
-    """A score of METRICS; what is not about FID comes from the train split, as in ACTOR's tables, if it is there."""
-    if metric.startswith("fid_"):
-        return results.score("fid", who, metric.removeprefix("fid_"))
-    return results.score(metric, who, "train") or results.score(metric, who, "test")
+    """A score of METRICS; what is not about FID comes from the train split, as in ACTOR's tables, if it is there.
+
+    Recordings without splits have one set, which stands in the place of train.
+    """
+    name, _, split = metric.partition("_")
+    splits = (split,) if split == "test" else ("train", WHOLE) if split else ("train", WHOLE, "test")
+    found = (results.score(name, who, wanted) for wanted in splits)
+    return next((spread for spread in found if spread is not None), None)
 
 
 def table_to_markdown(table: Table) -> str:

@@ -29,6 +29,7 @@ SMALL_NETWORK = (
 FEWER_SEEDS, FEWER_MOTIONS = 3, 200
 """Seeds and motions per set of a shortened study."""
 SMALL_CLIPS = 40
+SMALL_JUDGE = "recogniser-demo"
 STRIP_SAMPLES = 40
 _UESTC_FILE = "vibe_cache_refined.pkl"
 _RECORDED_FPS = 20
@@ -178,7 +179,7 @@ def stages(phase: int, settings: Settings, device: str = "auto", threads: int | 
 def shortened(preset: str, settings: Settings) -> list[str]:
     """`section.key=value` that make a preset's run as much shorter as the study is; nothing at full length.
 
-    Lengths are scaled: steps, warm-up, checkpoints, bins of draws. So are the horizons 1 / (1 - decay) of the EMAs,
+    Lengths are scaled: steps, warm-up, checkpoints, bins of draws. So are the horizons decay / (1 - decay) of the EMAs,
     which would otherwise average over more than the whole run.
     """
     if not settings.is_shortened:
@@ -188,7 +189,7 @@ def shortened(preset: str, settings: Settings) -> list[str]:
     train = validated(TrainConfig, table["train"], preset)
     steps = max(1, round(train.steps * share))
     keep = max(1, round(train.keep_every * share))
-    decays = [round(1 - min(0.5, (1 - decay) / share), 5) for decay in train.ema]
+    decays = [round(1 / (1 + (1 - decay) / share), 5) for decay in train.ema]
     changes = [
         f"train.steps={steps}",
         f"train.warmup_steps={min(steps, max(1, round(train.warmup_steps * share)))}",
@@ -255,7 +256,7 @@ def is_uestc(settings: Settings) -> bool:
 
 def _judge_preset(settings: Settings) -> str:
     if settings.steps == SMALL:
-        return "recogniser-demo"
+        return SMALL_JUDGE
     return "recogniser-actor" if is_uestc(settings) else "recogniser"
 
 

@@ -97,4 +97,5 @@ class EMA:
             )
         self.updates = int(state["updates"])
         names = [name for name in own if name != "updates"]
-        torch._foreach_copy_([own[name] for name in names], [state[name] for name in names])
+        if names:  # torch refuses an empty list, and a run without tracks resumes too
+            torch._foreach_copy_([own[name] for name in names], [state[name] for name in names])

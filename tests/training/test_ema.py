@@ -122,6 +122,14 @@ def test_a_resumed_run_goes_on_bit_for_bit() -> None:
     assert torch.equal(run(second, parameter, steps[3:]), straight)
 
 
+def test_a_run_without_tracks_resumes() -> None:
+    ema = EMA({"w": torch.ones(2)}, [])
+    ema.update()
+    resumed = EMA({"w": torch.ones(2)}, [])
+    resumed.load_state_dict(ema.state_dict())
+    assert resumed.updates == 1
+
+
 def test_weights_of_another_run_are_refused() -> None:
     state = EMA(weights_of(0.0), [0.9]).state_dict()
     with pytest.raises(MdtoolError, match="keep --ema as it was"):
