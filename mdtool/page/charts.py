@@ -12,8 +12,8 @@ import numpy as np
 
 SERIES = 8
 """Colours of the style sheet, .s0 … .s7; further series begin again."""
-_WIDTH, _HEIGHT = 720, 340
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 150, 14, 44
+_WIDTH, _HEIGHT = 580, 320
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 150, 14, 44
 _LABEL_GAP_PX = 16
 _MOST_CELLS = 48
 """Cells of a heat map along each side; finer ones are added up."""
@@ -123,7 +123,7 @@ def matrix_chart(title: str, description: str, labels: Sequence[str], counts: np
     """A confusion matrix: shares of each row, asked actions downwards and recognised ones to the right."""
     size = len(labels)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    cell = max(12.0, min(34.0, 480 / size))
+    cell = max(9.0, min(34.0, (_WIDTH - 190) / size))
     left, top = 190.0, 8.0
     parts = []
     for (i, j), share in np.ndenumerate(shares):
@@ -158,7 +158,7 @@ def dot_chart(
         span: both ends of the axis; values beyond are drawn at the end.
         band: a stretch of the axis to shade.
     """
-    left, right, row = 200, 40, 24
+    left, right, row = 190, 30, 24
     top = 34
 
     def x(value: float) -> float:
@@ -242,9 +242,9 @@ def _figure(title: str, description: str, height: int, parts: Sequence[str], tab
     key = f"chart{next(_numbers)}"
     return (
         f'<figure class="chart"><h3>{html.escape(title)}</h3>'
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="{key}-t" aria-describedby="{key}-d">'
+        f'<div class="scroll"><svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="{key}-t" aria-describedby="{key}-d">'
         f'<title id="{key}-t">{html.escape(title)}</title><desc id="{key}-d">{html.escape(description)}</desc>'
-        f"{''.join(parts)}</svg><figcaption>{html.escape(description)}</figcaption>"
+        f"{''.join(parts)}</svg></div><figcaption>{html.escape(description)}</figcaption>"
         f"<details><summary>Numbers</summary>{table}</details></figure>"
     )
 

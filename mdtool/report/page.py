@@ -238,7 +238,7 @@ def _actions(study: Study) -> str:
 
 def _cards(study: Study) -> str:
     labels, results = _evaluated(study)
-    if not results:
+    if not results or not results[0].card.rows:
         return ""
     header = ["metric", "unit", *labels]
     compared = next((result.card for result in results if result.card.reference_clips), None)
