@@ -240,9 +240,10 @@ def apart(places: Sequence[float], low: float, high: float) -> list[float]:
 
 def _figure(title: str, description: str, height: int, parts: Sequence[str], table: str) -> str:
     key = f"chart{next(_numbers)}"
+    named = f'role="img" aria-labelledby="{key}-t" aria-describedby="{key}-d"'
     return (
         f'<figure class="chart"><h3>{html.escape(title)}</h3>'
-        f'<div class="scroll"><svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="{key}-t" aria-describedby="{key}-d">'
+        f'<div class="scroll"><svg viewBox="0 0 {_WIDTH} {height}" {named}>'
         f'<title id="{key}-t">{html.escape(title)}</title><desc id="{key}-d">{html.escape(description)}</desc>'
         f"{''.join(parts)}</svg></div><figcaption>{html.escape(description)}</figcaption>"
         f"<details><summary>Numbers</summary>{table}</details></figure>"

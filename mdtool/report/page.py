@@ -140,7 +140,8 @@ def _table(table: Table) -> str:
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in table.notes)
     return (
         f'<div class="sheet"><h3>{html.escape(table.title)}</h3><div class="scroll"><table>'
-        f'<thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div><ul class="notes">{notes}</ul></div>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+        f'<ul class="notes">{notes}</ul></div>'
     )
 
 
