@@ -12,8 +12,8 @@ import numpy as np
 
 SERIES = 8
 """Colours of the style sheet, .s0 … .s7; further series begin again."""
-_WIDTH, _HEIGHT = 580, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 150, 14, 44
+_WIDTH, _HEIGHT = 540, 320
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 150, 14, 44
 _LABEL_GAP_PX = 16
 _MOST_CELLS = 48
 """Cells of a heat map along each side; finer ones are added up."""
@@ -90,7 +90,7 @@ def line_chart(title: str, description: str, series: Sequence[Series], axis: str
 def heat_chart(
     title: str, description: str, shares: np.ndarray, columns: str, rows: str, span: tuple[float, float]
 ) -> str:
-    """A heat map of values ≥ 0, darker for larger; row 0 below.
+    """A heat map of values ≥ 0, in stronger colour for larger; row 0 below.
 
     Args:
         shares: [columns, rows].
@@ -116,7 +116,9 @@ def heat_chart(
         [f"tenth of {rows}", "least", "mean", "most"],
         [[str(k + 1), *(f"{f(band.mean(1)):.2f}" for f in (np.min, np.mean, np.max))] for k, band in enumerate(bands)],
     )
-    return _figure(title, f"{description} Upwards: {rows}; the darkest cell is {largest:.2f}.", _HEIGHT, parts, table)
+    return _figure(
+        title, f"{description} Upwards: {rows}; the strongest colour is {largest:.2f}.", _HEIGHT, parts, table
+    )
 
 
 def matrix_chart(title: str, description: str, labels: Sequence[str], counts: np.ndarray) -> str:
@@ -158,8 +160,9 @@ def dot_chart(
         span: both ends of the axis; values beyond are drawn at the end.
         band: a stretch of the axis to shade.
     """
-    left, right, row = 190, 30, 24
-    top = 34
+    left, right = 190, 30
+    row = max(24, 7 * len(series) + 10)
+    top = 34 + 20 * ((len(series) - 1) // 2)
 
     def x(value: float) -> float:
         share = (min(max(value, span[0]), span[1]) - span[0]) / (span[1] - span[0])
@@ -172,12 +175,10 @@ def dot_chart(
             f'<rect class="zone" x="{x(band[0]):.1f}" y="{top - 4}" width="{x(band[1]) - x(band[0]):.1f}" '
             f'height="{bottom - top + 4}"/>'
         )
-    offset = float(left)
-    for place, name in enumerate(series):
-        shown = _short(name, 24)
-        parts.append(f'<circle class="dot s{place % SERIES}" cx="{offset + 5:.1f}" cy="12" r="5"/>')
-        parts.append(f'<text class="tick" x="{offset + 15:.1f}" y="16">{html.escape(shown)}</text>')
-        offset += 34 + 7.2 * len(shown)
+    for place, name in enumerate(series):  # the names of the series, two in a line
+        across, down = 10 + (place % 2) * (_WIDTH - 20) / 2, 12 + 20 * (place // 2)
+        parts.append(f'<circle class="dot s{place % SERIES}" cx="{across:.1f}" cy="{down}" r="5"/>')
+        parts.append(f'<text class="tick" x="{across + 10:.1f}" y="{down + 4}">{html.escape(_short(name, 38))}</text>')
     for k, line in enumerate(lines):
         y = top + (k + 0.5) * row
         parts.append(f'<line class="grid" x1="{left}" x2="{_WIDTH - right}" y1="{y:.1f}" y2="{y:.1f}"/>')
@@ -186,8 +187,9 @@ def dot_chart(
         for place, value in enumerate(line.values):
             if value is not None and math.isfinite(value):
                 words = html.escape(f"{line.label}, {series[place]}: {write(value)}")
+                height = y + 7 * (place - (len(series) - 1) / 2)  # apart, so that equal values do not hide each other
                 parts.append(
-                    f'<circle class="dot s{place % SERIES}" cx="{x(value):.1f}" cy="{y:.1f}" r="5.5">'
+                    f'<circle class="dot s{place % SERIES}" cx="{x(value):.1f}" cy="{height:.1f}" r="4.5">'
                     f"<title>{words}</title></circle>"
                 )
     for share in (0, 0.25, 0.5, 0.75, 1):
@@ -211,9 +213,11 @@ def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten between two values, thinned to at most eight."""
+    """1, 2 and 5 times powers of ten between two values, at most eight; even steps where those are too few."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [m * 10.0**p for p in powers for m in (1, 2, 5) if low <= m * 10.0**p <= high]
+    if len(ticks) < 3:
+        return even_ticks(low, high)
     return ticks if len(ticks) <= 8 else [tick for tick in ticks if f"{tick:e}"[0] == "1"]
 
 

@@ -89,6 +89,7 @@ def test_labels_keep_their_order_and_their_distance() -> None:
 
 def test_ticks() -> None:
     assert log_ticks(3, 120) == [5, 10, 20, 50, 100]
+    assert log_ticks(0.13, 0.31) == pytest.approx([0.15, 0.2, 0.25, 0.3])
     assert log_ticks(1e-3, 2e3) == pytest.approx([1e-3, 1e-2, 0.1, 1, 10, 100, 1000])
     assert even_ticks(0, 12_000) == [0, 5000, 10_000]
     assert even_ticks(25, 125) == [40, 60, 80, 100, 120]
