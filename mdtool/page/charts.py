@@ -15,6 +15,8 @@ SERIES = 8
 _WIDTH, _HEIGHT = 540, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 150, 14, 44
 _LABEL_GAP_PX = 16
+_NAME_LETTERS = 18
+"""Letters of a curve's name and value that fit beside its end."""
 _MOST_CELLS = 48
 """Cells of a heat map along each side; finer ones are added up."""
 _numbers = count()
@@ -77,7 +79,8 @@ def line_chart(title: str, description: str, series: Sequence[Series], axis: str
         parts.append(f'<polyline class="curve {group}" points="{path}"/>')
         if len(points) <= 24:
             parts += [f'<circle class="dot {group}" cx="{a:.1f}" cy="{b:.1f}" r="3"/>' for a, b in points]
-        label = f"{html.escape(_short(line.label, 17))} <tspan>{line.mean[-1]:.3g}</tspan>"
+        value = f"{line.mean[-1]:.3g}"
+        label = f"{html.escape(_short(line.label, _NAME_LETTERS - len(value)))} <tspan>{value}</tspan>"
         parts.append(f'<text class="name {group}" x="{points[-1][0] + 9:.1f}" y="{end + 4:.1f}">{label}</text>')
     parts.append(_axis_title(steps))
     steps_shown = sorted({step for line in series for step in line.steps})
