@@ -3,11 +3,18 @@ VENV ?= .venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 TORCH_VERSION ?= 2.13.0
-# DATA: BVH folders or archives for `make demo`; LABELS: their CSV. Without DATA the demo makes synthetic motion.
+# DATA: BVH folders or archives for `make demo` and `make phase1 phase2 phase3` (or, for the phases, the UESTC folder or a
+# motion file); LABELS: the CSV of BVH clips. Without DATA both make synthetic motion.
 DATA ?=
 LABELS ?=
+# The phases: STEPS is the length of the longest trainings in optimiser steps, or `small`; the thesis's 250,000 when empty.
+STEPS ?=
+DEVICE ?= auto
+RANKS ?= 1
+OUT ?= phases
 
-.PHONY: setup demo test test-all check bench clean
+.NOTPARALLEL:
+.PHONY: setup demo phase1 phase2 phase3 test test-all check bench clean
 
 setup: $(VENV)/.ready
 
@@ -27,6 +34,11 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 demo: $(VENV)/.ready
 	$(VENV)/bin/mdtool demo $(DATA) $(foreach file,$(LABELS),--labels $(file))
 
+# Interrupted anywhere, the same line goes on.
+phase1 phase2 phase3: $(VENV)/.ready
+	$(VENV)/bin/mdtool phase $(@:phase%=%) $(DATA) $(foreach file,$(LABELS),--labels $(file)) \
+	  $(if $(STEPS),--steps $(STEPS)) --device $(DEVICE) --ranks $(RANKS) --out $(OUT)
+
 test: $(VENV)/.ready
 	$(PY) -m pytest -n 2
 
@@ -42,4 +54,4 @@ bench: $(VENV)/.ready
 	$(VENV)/bin/mdtool bench --out bench.json
 
 clean:
-	rm -rf demo runs build dist .pytest_cache .ruff_cache .mypy_cache bench.json
+	rm -rf demo phases runs build dist .pytest_cache .ruff_cache .mypy_cache bench.json

@@ -30,6 +30,11 @@ class TrainConfig(Strict):
 
     steps: int = Field(gt=0)
     """Optimiser steps."""
+    reference_ranks: int = Field(1, gt=0)
+    """Ranks of the published training, whose steps are counted once per rank ("rank-steps")."""
+    schedule_unit: Literal["rank", "optimiser"] = "rank"
+    """How the published schedule counts its lengths. rank: it ends with the training. optimiser: warm-up and cosine
+    are as many optimiser steps as the paper has rank-steps, so that only their first part is seen."""
     batch: int = Field(64, gt=0)
     seed: int = Field(10, ge=0)
     lr: float = Field(1e-4, gt=0)
@@ -46,6 +51,8 @@ class TrainConfig(Strict):
     """Decay of each track of averaged weights."""
     ema_kind: Literal["warmup", "plain"] = "warmup"
     """warmup: min(decay, (1 + n) / (10 + n)), as the thesis; plain: a constant decay, as MDM."""
+    ema_switch_every: int = Field(0, ge=0)
+    """Steps after which the weights are replaced by the first `ema` track's (Switch EMA); 0 never."""
     precision: Literal["fp32", "bf16"] = "fp32"
     save_every: int = Field(1000, gt=0)
     keep_every: int = Field(0, ge=0)
@@ -58,6 +65,8 @@ class TrainConfig(Strict):
             raise ValueError(f"warmup_steps ({self.warmup_steps}) is longer than the training ({self.steps} steps)")
         if any(not 0 < decay < 1 for decay in self.ema):
             raise ValueError(f"every ema decay must lie between 0 and 1, not {self.ema}")
+        if self.ema_switch_every and not self.ema:
+            raise ValueError("ema_switch_every needs an ema decay to switch to")
         if len(set(self.ema)) != len(self.ema):
             raise ValueError(f"the same ema decay is given twice: {self.ema}")
         return self
@@ -71,6 +80,8 @@ class RunConfig(Strict):
     data: str
     """Path of the motion file, as it was given."""
     data_sha256: str
+    imported: str | None = None
+    """The file of weights that a run was imported from; such a run has no data."""
     actions: list[str]
     fps: float
     train: TrainConfig

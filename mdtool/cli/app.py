@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mdtool import __version__
-from mdtool.cli import preprocess
+from mdtool.cli import import_, preprocess
 from mdtool.cli.bench import bench
 from mdtool.cli.demo import demo
 from mdtool.cli.evaluate import evaluate
@@ -30,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(preprocess.app, name="preprocess", help="Raw recordings → motion file.")
+app.add_typer(import_.app, name="import", help="Weights that another program trained → run.")
 app.command()(train)
 app.command()(sample)
 app.command()(evaluate)
@@ -56,16 +57,28 @@ def options(
     """Options of every command."""
 
 
+def _speaks() -> bool:
+    """Whether this process tells the user what went wrong: of several ranks, the first one that gets here."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return True
+    from mdtool.training.distributed import first_to_speak
+
+    return first_to_speak()
+
+
 def main() -> None:
     """Entry point: one sentence and an exit code for every user error, never a traceback."""
     try:
         app(standalone_mode=True)
     except MdtoolError as error:
+        if not _speaks():
+            sys.exit(error.exit_code)
         sentence = " ".join(str(error).split())  # a library's words inside it may have come in several lines
         typer.secho(f"mdtool: {sentence}", fg=typer.colors.RED, err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        typer.secho("mdtool: stopped; files written so far are whole", err=True)
+        if _speaks():
+            typer.secho("mdtool: stopped; files written so far are whole", err=True)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from mdtool.evaluation.rules import Rules
     from mdtool.methods.generate import Generator
     from mdtool.motion.motion import MotionSet
+    from mdtool.training.distributed import Ranks
     from mdtool.training.run import LoadedRecogniser
 
 
 DEFAULT_DATA = Path("motions.h5")
-ALL = "all"
-"""The word for every checkpoint."""
+ALL, LAST = "all", "last"
+"""Words for every checkpoint, and for those of the newest step; each result goes into the run's folder."""
 
 
 def evaluate(
@@ -51,7 +52,8 @@ def evaluate(
     checkpoint: Annotated[
         str | None,
         typer.Option(
-            metavar="STEP|all", help="A kept step; or all steps and weights, into RUN/evaluations: what is there stays."
+            metavar="STEP|all|last",
+            help="A kept step; or all steps, or the last, with all weights: into RUN/evaluations, and once only.",
         ),
     ] = None,
     weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
@@ -77,30 +79,32 @@ def evaluate(
     from mdtool.evaluation.tables import protocol_table, result_tables
     from mdtool.motion.file import read_motions
     from mdtool.motion.motion import TEST, TRAIN
-    from mdtool.training.device import prepare
+    from mdtool.training.distributed import join
     from mdtool.training.run import newest_run
 
-    console = Console(markup=False)
+    where, ranks = join(device, threads)
+    console = Console(markup=False, quiet=not ranks.first)
     splits = {"train": (TRAIN,), "test": (TEST,), "both": (TRAIN, TEST)}.get(split)
     if splits is None:
         raise MdtoolError(f"--split must be train, test or both, not {split!r}")
-    if checkpoint not in (None, ALL) and not str(checkpoint).isdecimal():
-        raise MdtoolError(f"--checkpoint must be a step or {ALL}, not {checkpoint!r}")
+    into_run = checkpoint in (ALL, LAST)
+    if checkpoint is not None and not into_run and not checkpoint.isdecimal():
+        raise MdtoolError(f"--checkpoint must be a step, {ALL} or {LAST}, not {checkpoint!r}")
     if not data.exists() and data != DEFAULT_DATA:
         raise MdtoolError(f"no such file: {data}; give the recordings to compare with as --data")
     chosen = [rules_named(name) for name in dict.fromkeys(protocol or [OURS.name])]
     places = {rules.name: out if len(chosen) == 1 else out.with_stem(f"{out.stem}-{rules.name}") for rules in chosen}
-    for place in places.values() if checkpoint != ALL else ():
+    for place in () if into_run else places.values():
         require_writable(place)
-    where = prepare(device, threads)
     target = target or newest_run(Path("runs"), makes_motion=True)
     tested: Any = None
     details: dict[str, Any] = {}
     parents: list[str | Path] = [data]
     given = {"steps": steps, "sampler": sampler, "guidance": guidance}
     if target.is_dir():
-        if checkpoint != ALL:
-            tested, details = _load(target, weights, where, None if checkpoint is None else int(checkpoint))
+        if not into_run:
+            step = None if checkpoint is None else int(checkpoint)
+            tested, details = _load(target, weights, where, ranks, step)
     elif (weights, steps, sampler, guidance, checkpoint) != (None, None, None, None, None):
         raise MdtoolError(
             f"--weights, --checkpoint, --steps, --sampler and --guidance go with a run; {target} is a motion file"
@@ -110,20 +114,23 @@ def evaluate(
         parents.append(target)
     else:
         data, parents = target, [target]
-    judge = _recogniser(recogniser, needed=target.is_dir() or bool(protocol))
+    judge = _recogniser(recogniser, target.is_dir() or bool(protocol) or fid_infinity, ranks)
     work = _Work(console, target, data, parents, read_motions(data), judge, splits, seeds, count, fid_infinity, given)
-    if checkpoint == ALL:
-        _evaluate_all(work, chosen, weights, where)
+    if into_run:
+        _evaluate_all(work, chosen, weights, checkpoint == LAST, where, ranks)
+        ranks.leave()
         return
     found = []
     for rules in chosen:
         results = work.run(rules, tested, details)
-        write_results(places[rules.name], results)
+        if ranks.first:
+            write_results(places[rules.name], results)
         found.append(results)
         for table in result_tables(results):
             console.print(table)
         for note in results.notes:
             say(console, f"note: {note}")
+    ranks.leave()
     if len(found) > 1:
         console.print(protocol_table(found))
     say(console, f"wrote {', '.join(map(str, places.values()))}")
@@ -167,6 +174,7 @@ class _Work:
             advice = "the physical card alone; `mdtool train --method recogniser` makes one"
             say(self.console, f"no recogniser under runs/: {advice}")
         else:
+            self.judge.follow_publication(rules.published)
             departures = []
             if self.target.is_dir():
                 departures = sample_by(rules, tested, self.given)
@@ -190,7 +198,9 @@ class _Work:
         return replace(results, target=str(self.target), data=str(self.data), provenance=record)
 
 
-def _evaluate_all(work: _Work, chosen: list[Rules], track: str | None, where: torch.device) -> None:
+def _evaluate_all(
+    work: _Work, chosen: list[Rules], track: str | None, last: bool, where: torch.device, ranks: Ranks
+) -> None:
     """Score every checkpoint of a run that is not scored yet; each result is written as soon as it is there."""
     from mdtool.atomic import require_writable
     from mdtool.errors import MdtoolError
@@ -200,7 +210,7 @@ def _evaluate_all(work: _Work, chosen: list[Rules], track: str | None, where: to
 
     run, judge = work.target, work.judge
     if judge is None or not run.is_dir():
-        raise MdtoolError(f"--checkpoint {ALL} goes with a run, and {run} is a file")
+        raise MdtoolError(f"--checkpoint {LAST if last else ALL} goes with a run, and {run} is a file")
     data_sha256 = file_sha256(work.data)
     todo = []
     for rules in chosen:
@@ -212,15 +222,18 @@ def _evaluate_all(work: _Work, chosen: list[Rules], track: str | None, where: to
         }
         setup |= {"count": work.count or rules.count, "seeds": list(work.seeds_of(rules) or rules.seeds)}
         key = setup_key({**setup, "sampling": work.given, "fid_infinity": work.fid_infinity})
-        todo += [(rules, point, results_path(run, point, key)) for point in checkpoints(run, track)]
+        todo += [(rules, point, results_path(run, point, key)) for point in checkpoints(run, track, last)]
     total = len(todo)
-    todo = [(rules, point, path) for rules, point, path in todo if not is_evaluated(run, point, path)]
+    # Every rank must do the same list, and the first has begun to shorten it when the last one looks.
+    missing = ranks.from_first(lambda: [not is_evaluated(run, point, path) for _, point, path in todo])
+    todo = [entry for entry, is_missing in zip(todo, missing, strict=True) if is_missing]
     say(work.console, f"{run}: {total} evaluations, {total - len(todo)} are there already")
     for place, (rules, point, path) in enumerate(todo, start=total - len(todo) + 1):
         require_writable(path)
-        tested, details = _load(run, point.track, where, point.step)
+        tested, details = _load(run, point.track, where, ranks, point.step)
         results = work.run(rules, tested, details)
-        write_results(path, results)
+        if ranks.first:
+            write_results(path, results)
         told = [
             f"{name.replace('_gen_', ' ')} {results.scores[name].mean:.3f}"
             for name in ("fid_gen_train", "fid_gen_test", "accuracy_gen_train")
@@ -231,12 +244,14 @@ def _evaluate_all(work: _Work, chosen: list[Rules], track: str | None, where: to
     say(work.console, f"next: mdtool report {run}")
 
 
-def _load(run: Path, track: str | None, where: torch.device, step: int | None) -> tuple[Generator, dict[str, Any]]:
+def _load(
+    run: Path, track: str | None, where: torch.device, ranks: Ranks, step: int | None
+) -> tuple[Generator, dict[str, Any]]:
     """A run's generator, and what its results must tell of it."""
     from mdtool.training.checkpoint import RunFolder
     from mdtool.training.run import load_generator
 
-    generator = load_generator(run, track, where, step)
+    generator = load_generator(run, track, where, ranks, step)
     step = RunFolder(run).newest_step() if step is None else step
     return generator, {"weights": generator.weights, "step": step, "checkpoint_sha256": generator.sha256}
 
@@ -246,7 +261,7 @@ def _show(progress: Progress, task: TaskID, done: float) -> None:
     progress.update(task, completed=done)
 
 
-def _recogniser(path: Path | None, needed: bool) -> LoadedRecogniser | None:
+def _recogniser(path: Path | None, needed: bool, ranks: Ranks) -> LoadedRecogniser | None:
     """The recogniser at `path`, or the newest; None when there is none and none is needed."""
     from mdtool.errors import MdtoolError
     from mdtool.training.run import load_recogniser, newest_run
@@ -258,4 +273,4 @@ def _recogniser(path: Path | None, needed: bool) -> LoadedRecogniser | None:
             if needed:
                 raise
             return None
-    return load_recogniser(path)
+    return load_recogniser(path, ranks)

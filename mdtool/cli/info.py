@@ -70,7 +70,8 @@ def _run(path: Path, console: Console) -> None:
     folder = RunFolder(path)
     config = folder.read_config()
     say(console, f"{path}: run of {config.method}, preset {config.preset}")
-    say(console, f"data: {config.data}, {len(config.actions)} actions at {config.fps:g} fps")
+    source = f"data: {config.data}" if config.imported is None else f"imported from {config.imported}"
+    say(console, f"{source}, {len(config.actions)} actions at {config.fps:g} fps")
     if not folder.steps():
         say(console, "no weights yet")
         return

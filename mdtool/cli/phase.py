@@ -28,6 +28,9 @@ def phase(
         int | None, typer.Option(min=5, help="Motions per set and seed; 1000, or 200 if shortened.")
     ] = None,
     fps: Annotated[float | None, typer.Option(min=1, help="Frame rate of BVH and synthetic motion; 20.")] = None,
+    beyond: Annotated[
+        bool, typer.Option(help="In phase 2: min-SNR and decay weighting, and Switch EMA, beside the thesis's runs.")
+    ] = True,
     ranks: Annotated[int, typer.Option(min=1, help="Processes that share training and evaluation (one per GPU).")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
@@ -43,7 +46,7 @@ def phase(
 
     from mdtool.study.plan import Settings, remember, stages
 
-    settings = Settings(out, tuple(data or ()), tuple(labels or ()), steps, recogniser, seeds, count, fps)
+    settings = Settings(out, tuple(data or ()), tuple(labels or ()), steps, recogniser, seeds, count, fps, beyond)
     todo = list(stages(number, settings, device, threads))
     remember(settings)
     console = Console(markup=False)

@@ -30,7 +30,10 @@ def sample(
     device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
 ) -> None:
-    """Make motions with a trained run."""
+    """Make motions with a trained run.
+
+    `torchrun --nproc-per-node 4 -m mdtool sample …` shares the batches among four processes; the motions are the same.
+    """
     import time
 
     from rich.console import Console
@@ -39,19 +42,22 @@ def sample(
     from mdtool.atomic import require_writable
     from mdtool.errors import MdtoolError
     from mdtool.motion.file import provenance, write_motions
-    from mdtool.training.device import prepare
+    from mdtool.training.distributed import join
     from mdtool.training.run import load_generator, newest_run
 
     require_writable(out)
-    console = Console(markup=False)
+    where, ranks = join(device, threads)
+    console = Console(markup=False, quiet=not ranks.first)
     run = run or newest_run(Path("runs"), makes_motion=True)
-    generator = load_generator(run, weights, prepare(device, threads))
+    generator = load_generator(run, weights, where, ranks)
     generator.options = {"steps": steps, "sampler": sampler, "guidance": guidance}
     for name in action or []:
         if name not in generator.actions:
             raise MdtoolError(f"unknown action {name!r}: {run} knows {', '.join(generator.actions)}")
     labels = [generator.actions.index(name) for name in action or generator.actions]
     wanted = [labels[k % len(labels)] for k in range(count)]
+    if count <= batch * (ranks.world - 1):
+        say(console, f"note: {count} motions in batches of {batch} leave ranks idle; a smaller --batch gives them work")
     started_s = time.monotonic()
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("sampling", total=count)
@@ -71,7 +77,9 @@ def sample(
         run=str(run), weights=generator.weights, checkpoint_sha256=generator.sha256, seed=seed, first=first,
         steps=steps, sampler=sampler, guidance=guidance,
     )  # fmt: skip
-    write_motions(out, motions)
+    if ranks.first:
+        write_motions(out, motions)
+    ranks.leave()
     took_s = time.monotonic() - started_s
     say(
         console,

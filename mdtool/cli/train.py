@@ -9,7 +9,7 @@ import typer
 
 from mdtool.cli.terminal import say
 
-DEFAULT_PRESET = {"mdm": "small", "recogniser": "recogniser"}
+DEFAULT_PRESET = {"mdm": "small", "recogniser": "recogniser", "gru-recogniser": "gru-recogniser"}
 
 
 def train(
@@ -26,6 +26,12 @@ def train(
     sampler: Annotated[
         str | None, typer.Option(help="Timestep sampler: uniform, or loss-aware (importance sampling).")
     ] = None,
+    weighting: Annotated[
+        str | None, typer.Option(help="Weight of each timestep's loss: none, min-snr, or decay (with the noise).")
+    ] = None,
+    switch_ema: Annotated[
+        int | None, typer.Option(min=0, help="Go on from the first --ema's weights every so many steps; 0 never.")
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="fp32, or bf16 (faster on most CPUs and GPUs).")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Windows per optimiser step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, batches, timesteps and noise.")] = None,
@@ -38,14 +44,16 @@ def train(
     """Train a generator (or the recogniser) on a motion file.
 
     The same command again goes on where the run stopped, bit for bit on a CPU. Ctrl-C leaves a run that resumes.
+    `torchrun --nproc-per-node 4 -m mdtool train …` shares every batch among four processes, a GPU each.
     """
     from rich.console import Console
 
     from mdtool import config as settings
     from mdtool.errors import MdtoolError
+    from mdtool.methods.registry import makes_motion
     from mdtool.motion.file import read_motions
     from mdtool.training.checkpoint import RunFolder
-    from mdtool.training.device import prepare
+    from mdtool.training.distributed import join
     from mdtool.training.run import resolve
     from mdtool.training.run import train as run_training
 
@@ -56,20 +64,30 @@ def train(
     table = settings.load_preset(preset)
     table.setdefault("train", {})
     table.setdefault("model", {})
-    given = {"steps": steps, "ema": ema or None, "precision": precision, "batch": batch, "seed": seed}
+    given = {
+        "steps": steps,
+        "ema": ema or None,
+        "ema_switch_every": switch_ema,
+        "precision": precision,
+        "batch": batch,
+        "seed": seed,
+    }
     table["train"].update({key: value for key, value in given.items() if value is not None})
     if sampler is not None:
         table["model"]["timestep_sampler"] = sampler
+    if weighting is not None:
+        table["model"]["step_weighting"] = weighting
     settings.override(table, set_ or [])
-    where = prepare(device, threads)
+    where, ranks = join(device, threads)
     motions = read_motions(data)
     run = resolve(preset, table, data, motions)
     folder = RunFolder(out or Path("runs") / Path(preset).stem)
-    console = Console(markup=False)
-    finished = run_training(run, motions, folder, where, console)
+    console = Console(markup=False, quiet=not ranks.first)
+    finished = run_training(run, motions, folder, where, console, ranks)
+    ranks.leave()
     if not finished:
         say(console, f"stopped; everything is saved in {folder.path}: the same command goes on from there")
         raise typer.Exit(130)
     say(console, f"wrote {folder.path}  (step {folder.newest_step()}, weights {', '.join(folder.tracks())})")
-    follow = f"mdtool sample {folder.path}" if run.method != "recogniser" else "mdtool evaluate"
+    follow = f"mdtool sample {folder.path}" if makes_motion(run.method) else "mdtool evaluate"
     say(console, f"next: {follow}")

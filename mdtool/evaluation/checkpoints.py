@@ -32,15 +32,20 @@ class Evaluated:
     results: Results
 
 
-def checkpoints(run: str | Path, track: str | None = None) -> list[Checkpoint]:
-    """Every checkpoint that a run holds, step by step; those of one track when it is given.
+def checkpoints(run: str | Path, track: str | None = None, last: bool = False) -> list[Checkpoint]:
+    """Every checkpoint that a run holds, step by step.
+
+    Args:
+        track: these weights only.
+        last: those of the newest step only.
 
     Raises:
         MdtoolError: there are none.
     """
     folder = RunFolder(run)
     folder.read_config()
-    found = [Checkpoint(step, name) for step in folder.steps() for name in folder.tracks(step)]
+    steps = folder.steps()[-1:] if last else folder.steps()
+    found = [Checkpoint(step, name) for step in steps for name in folder.tracks(step)]
     chosen = [checkpoint for checkpoint in found if track in (None, checkpoint.track)]
     if not chosen:
         there = ", ".join(dict.fromkeys(checkpoint.track for checkpoint in found)) or "none yet"

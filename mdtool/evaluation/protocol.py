@@ -28,7 +28,7 @@ from mdtool.motion.motion import SPLITS, TEST, TRAIN, MotionSet
 FEWEST = 5
 """Motions per set that every score needs (precision looks at third neighbours)."""
 _AT_ONCE = 128
-"""Motions that are sampled and scored between two reports of progress."""
+"""Motions that are scored between two reports of progress."""
 
 
 class Recogniser(Protocol):
@@ -51,8 +51,10 @@ class Generator(Protocol):
     frames: int
     fps: float
 
-    def sample(self, actions: Sequence[int], seed: int, first: int = 0) -> MotionSet:
-        """One motion per label; motion k is sample `first + k` of `seed`."""
+    def sample(
+        self, actions: Sequence[int], seed: int, first: int = 0, *, progress: Callable[[int], None] | None = None
+    ) -> MotionSet:
+        """One motion per label; motion k is sample `first + k` of `seed`; `progress` hears how many are done."""
         ...
 
 
@@ -190,18 +192,24 @@ class _Judge:
             features, logits = (values.detach().cpu().double().numpy() for values in scored)
             labels = [self.recogniser.actions.index(motions.action_name(int(clip))) for clip in some]
             parts.append(_Scored(np.array(labels, dtype=np.int64), features, logits, rot6d, root))
-            self.seen += len(some)
-            if self.progress:
-                self.progress(self.seen / self.total)
+            self._tell(len(some), seen=True)
         return _join(parts)
+
+    def _tell(self, count: int, seen: bool = False) -> None:
+        """Report progress: so many more windows are seen, or are made and about to be."""
+        if self.progress:
+            self.progress((self.seen + count) / self.total)
+        if seen:
+            self.seen += count
 
     def look_at_samples(self, generator: Generator, labels: np.ndarray, seed: int, first: int) -> _Scored:
         """Ask for one motion per label, numbered as the recogniser does, and score one random window of each."""
         asked = [generator.actions.index(self.recogniser.actions[label]) for label in labels]
+        samples = generator.sample(asked, seed, first, progress=self._tell)  # at once, so that ranks can share them
         parts = []
         for begin in range(0, len(asked), _AT_ONCE):
-            samples = generator.sample(asked[begin : begin + _AT_ONCE], seed, first + begin)
-            parts.append(self.look(samples, np.arange(len(samples)), np.random.default_rng([seed, first + begin])))
+            some = np.arange(begin, min(begin + _AT_ONCE, len(asked)))
+            parts.append(self.look(samples, some, np.random.default_rng([seed, first + begin])))
         return _join(parts)._replace(labels=labels)
 
 

@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import abc
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mdtool.errors import MdtoolError
+
+Rows = TypeVar("Rows", bound=Sequence[object] | Tensor | np.ndarray)
+
+
+class Share:
+    """Which windows of a batch this process computes: all of them, unless several ranks share the batch.
+
+    A method draws the randomness of the whole batch on every rank, from the same generator, and takes its own rows:
+    so a window meets the same noise on any number of ranks.
+    """
+
+    def whole(self, count: int) -> int:
+        """Windows in the whole batch, of which this process has `count`."""
+        return count
+
+    def mine(self, values: Rows) -> Rows:
+        """This process's rows of values of the whole batch."""
+        return values
+
+    def gathered(self, values: Tensor) -> Tensor:
+        """Values of the whole batch, in its order, from this process's rows [B, …] and the other ranks'."""
+        return values
 
 
 class Batch(NamedTuple):
@@ -22,6 +46,8 @@ class Batch(NamedTuple):
     """[B, T, 3] pelvis positions, metres."""
     action: Tensor
     """[B] int64 labels."""
+    share: Share = Share()
+    """Which part of the step's whole batch these windows are."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +72,8 @@ class Trainable(nn.Module, abc.ABC):
     """Window length T that the network is trained on."""
     fps: float
     actions: list[str]
+    shares_batches = False
+    """Whether several ranks may share a batch: a window's losses depend on no other, and its noise on its place."""
 
     def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
         """Set data-dependent constants before the first step; `windows(n)` draws n training windows."""
@@ -61,6 +89,18 @@ class Trainable(nn.Module, abc.ABC):
 
     def load_training_state(self, state: dict[str, Tensor]) -> None:
         """Restore what `training_state` gave."""
+        return
+
+
+class Classifier(Trainable):
+    """A recogniser: it names the action of a window, and its features measure distances between motions."""
+
+    @abc.abstractmethod
+    def features_and_logits(self, rot6d: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
+        """(features [B, F], logits [B, actions]) of windows [B, T, 24, 6], [B, T, 3]; no gradient."""
+
+    def follow_publication(self, published: bool) -> None:
+        """Behave as the published recogniser where that differs from the run's settings, or as those say again."""
         return
 
 
@@ -113,6 +153,12 @@ def sample_generators(seed: int, first: int, count: int) -> list[torch.Generator
     The key (seed, sample) passes through SplitMix64, so that neighbouring keys share no stream.
     """
     return [torch.Generator().manual_seed(_mix(_mix(seed) ^ index)) for index in range(first, first + count)]
+
+
+def content_generators(rows: Tensor) -> list[torch.Generator]:
+    """A CPU generator per row of a batch [B, …], keyed by the row's bytes: the same in any batch."""
+    digests = [hashlib.sha256(row.detach().cpu().numpy().tobytes()).digest() for row in rows]
+    return [torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1) for digest in digests]
 
 
 def step_generator(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:

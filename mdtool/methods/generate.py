@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -11,9 +12,31 @@ from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Method, sample_generators
 from mdtool.motion.motion import Motion, MotionSet
 
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+class Spread(Protocol):
+    """How a list of jobs gets done: here one after the other, or shared by several ranks."""
+
+    def __call__(self, work: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
+        """`work` of every item, in order."""
+        ...
+
+
+def one_after_the_other(work: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
+    """`work` of every item, in this process."""
+    return [work(item) for item in items]
+
 
 class Generator:
-    """A method with the weights it samples from. Sample i of a seed is the same motion in any batch."""
+    """A method with the weights it samples from. Sample i of a seed is the same motion in any batch.
+
+    Rounding depends on a sample's company in the network call, so ranks share whole batches: each sample then is the
+    same motion bit for bit on any number of ranks.
+    """
+
+    spread: Spread = staticmethod(one_after_the_other)
 
     def __init__(self, method: Method, weights: str, sha256: str, **options: object) -> None:
         """Options go to the method's `decode` at every call: steps, guidance …"""
@@ -36,7 +59,7 @@ class Generator:
 
         Args:
             keep_noise: store each sample's latent with it, so that an edit can start from it.
-            progress: told the number of finished samples after every batch.
+            progress: told the number of finished samples after every batch of this process.
 
         Raises:
             MdtoolError: a label or a length that the method was not trained for.
@@ -48,24 +71,26 @@ class Generator:
                 f"action labels must lie in 0 … {len(self.actions) - 1}, not {min(actions)} … {max(actions)}"
             )
         device = next(self.method.parameters()).device
-        clips: list[Motion] = []
-        for begin in range(0, len(actions), batch):
+
+        def make(begin: int) -> list[Motion]:
             labels = torch.as_tensor(actions[begin : begin + batch], dtype=torch.int64, device=device)
             noise = self.method.noise(sample_generators(seed, first + begin, len(labels)), frames).to(device)
             with torch.no_grad():
                 features = self.method.decode(noise, labels, **self.options)
                 rot6d, root = (self.method.to_raw_motion if self.raw_rotations else self.method.to_motion)(features)
-            for k, label in enumerate(labels.tolist()):
-                clips.append(
-                    Motion(
-                        rot6d=rot6d[k].float().cpu().numpy().astype(np.float32),
-                        root=root[k].float().cpu().numpy().astype(np.float32),
-                        fps=self.fps,
-                        action=self.actions[label],
-                        name=f"seed {seed} sample {first + begin + k}",
-                        noise=noise[k].cpu().numpy() if keep_noise else None,
-                    )
-                )
             if progress:
-                progress(len(clips))
-        return MotionSet.from_clips(clips, self.actions)
+                progress(begin + len(labels))
+            return [
+                Motion(
+                    rot6d=rot6d[k].float().cpu().numpy().astype(np.float32),
+                    root=root[k].float().cpu().numpy().astype(np.float32),
+                    fps=self.fps,
+                    action=self.actions[label],
+                    name=f"seed {seed} sample {first + begin + k}",
+                    noise=noise[k].cpu().numpy() if keep_noise else None,
+                )
+                for k, label in enumerate(labels.tolist())
+            ]
+
+        blocks = self.spread(make, range(0, len(actions), batch))
+        return MotionSet.from_clips([clip for block in blocks for clip in block], self.actions)

@@ -8,7 +8,6 @@ measurement says so: standardised features on a known floor, and a spectral skip
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -23,10 +22,11 @@ from mdtool.diffusion.preconditioning import SpectralPreconditioner
 from mdtool.diffusion.samplers import ddim, ddim_inversion, ddpm
 from mdtool.diffusion.schedules import betas
 from mdtool.diffusion.timesteps import DrawHistogram, LossAwareTimesteps, UniformTimesteps
+from mdtool.diffusion.weighting import StepWeighting, step_weights
 from mdtool.errors import MdtoolError
 from mdtool.losses.geometric import motion_losses
 from mdtool.losses.reconstruction import masked_l2
-from mdtool.methods.contract import Batch, Description, Method
+from mdtool.methods.contract import Batch, Description, Method, content_generators
 from mdtool.motion.features import ROWS, FeatureLayout
 from mdtool.networks.transformer import Denoiser
 
@@ -65,6 +65,11 @@ class MDMConfig(Strict):
     timestep_sampler: Literal["uniform", "loss-aware"] = "uniform"
     draws_every: int = Field(1250, gt=0)
     """Optimiser steps per row of timesteps.npz."""
+    step_weighting: StepWeighting = "none"
+    """Factor of each timestep's whole loss: min-snr (Hang et al. 2023), or decay; see diffusion/weighting.py."""
+    min_snr_gamma: float = Field(5.0, gt=0)
+    weighting_decay: float = Field(3.0, gt=0)
+    """Logarithm of how much more the cleanest timestep counts than the noisiest under "decay"."""
     lambda_position: float = Field(0.0, ge=0)
     lambda_velocity: float = Field(25.0, ge=0)
     lambda_foot: float = Field(45.0, ge=0)
@@ -96,8 +101,10 @@ class MDMConfig(Strict):
 class MDM(Method):
     """The diffusion of MDM with its losses and samplers. Features and latents are [B, 25, 6, T]."""
 
+    shares_batches = True
     mean: Tensor
     scale: Tensor
+    step_weight: Tensor
 
     def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:
         super().__init__()
@@ -120,6 +127,14 @@ class MDM(Method):
             positions=max(config.diffusion_steps, config.frames + 1),
         )
         self.process = GaussianDiffusion(betas(config.schedule, config.diffusion_steps))
+        factors = step_weights(
+            config.step_weighting,
+            torch.from_numpy(self.process.tables["alphas_cumprod"]),
+            config.prediction,
+            config.min_snr_gamma,
+            config.weighting_decay,
+        )
+        self.register_buffer("step_weight", factors.float(), persistent=False)
         aware = config.timestep_sampler == "loss-aware"
         self.timesteps = (LossAwareTimesteps if aware else UniformTimesteps)(config.diffusion_steps)
         self.histogram = DrawHistogram(config.diffusion_steps, config.draws_every)
@@ -146,20 +161,27 @@ class MDM(Method):
             self.spectrum.fit(((features - self.mean) / self.scale).flatten(1, 2), batch.action)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Reconstruction and weighted geometric terms; `loss` carries the importance weight of its timestep."""
+        """Reconstruction and weighted geometric terms; `loss` carries its timestep's step and importance weights.
+
+        The loss-aware sampler hears of the loss with its step weight, since that is the objective whose variance it
+        is to lower, and without its importance weight.
+        """
         config = self.config
         x0 = self._scaled(self.from_motion(batch.rot6d, batch.root))
-        timestep, weight = self.timesteps.draw(len(x0), rng)
-        noise = torch.randn(x0.shape, generator=rng, device=x0.device)
-        hide = torch.rand(len(x0), generator=rng, device=x0.device) < config.cond_mask_prob
+        share, count = batch.share, batch.share.whole(len(x0))
+        drawn, weight = self.timesteps.draw(count, rng)
+        noise = share.mine(torch.randn((count, *x0.shape[1:]), generator=rng, device=x0.device))
+        hide = share.mine(torch.rand(count, generator=rng, device=x0.device)) < config.cond_mask_prob
+        timestep = share.mine(drawn)
         x_t = self.process.diffuse(x0, timestep, noise).x_t
         action = torch.where(hide, NO_CONDITION, batch.action) if config.conditional else None
         output = self.network(x_t, timestep, action).float()
         estimate = self._x0(output, x_t, timestep, action)
         terms = self._terms(output, estimate, x0, x_t, timestep)
-        self.timesteps.record(timestep, terms["loss"])
-        self.histogram.add(timestep)
-        return {**terms, "loss": terms["loss"] * weight}
+        loss = terms["loss"] * self.step_weight[timestep]
+        self.timesteps.record(drawn, share.gathered(loss.detach()))
+        self.histogram.add(drawn)
+        return {**terms, "loss": loss * share.mine(weight)}
 
     def _terms(self, output: Tensor, estimate: Tensor, x0: Tensor, x_t: Tensor, timestep: Tensor) -> dict[str, Tensor]:
         """Unweighted terms [B] by name, and their weighted sum as `loss`."""
@@ -309,8 +331,7 @@ class MDM(Method):
 
 def step_noise(latent: Tensor) -> Callable[[int], Tensor]:
     """Noise of DDPM's steps, drawn per sample from a CPU generator keyed by the bytes of its latent [B, …]."""
-    digests = [hashlib.sha256(row.detach().cpu().numpy().tobytes()).digest() for row in latent]
-    rngs = [torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1) for digest in digests]
+    rngs = content_generators(latent)
 
     def draw(step: int) -> Tensor:
         return torch.stack([torch.randn(latent.shape[1:], generator=rng) for rng in rngs]).to(latent)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from mdtool.config import Strict, validated
-from mdtool.methods.contract import Batch, Trainable
+from mdtool.methods.contract import Batch, Classifier
 from mdtool.motion.features import FeatureLayout
 from mdtool.motion.skeleton import JOINTS, PARENTS
 from mdtool.networks.stgcn import STGCN
@@ -23,8 +24,9 @@ class RecogniserConfig(Strict):
     """Settings of the recogniser."""
 
     frames: int = 60
-    width: int = 64
-    """Channels of the first blocks; the published recogniser has 64, and features four times as many."""
+    width: int = Field(64, ge=8)
+    """Channels of the first blocks; the published recogniser has 64, and features four times as many. Below 8, the
+    float32 gradient of oneDNN's convolutions crashes the process on CPUs without AVX-512."""
     axes: Literal["y-up", "y-down"] = "y-up"
     """y-down for the published UESTC recogniser, which saw camera-frame data."""
     heading: bool = False
@@ -33,7 +35,7 @@ class RecogniserConfig(Strict):
     """0 as published."""
 
 
-class Recogniser(Trainable):
+class Recogniser(Classifier):
     """ST-GCN with its loss; features are the numbers before the last layer (256 at the published width)."""
 
     def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:

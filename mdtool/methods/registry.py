@@ -11,12 +11,19 @@ from mdtool.methods.contract import Method, Trainable
 _MODULES = {
     "mdm": "mdtool.methods.mdm:MDM",
     "recogniser": "mdtool.methods.recogniser:Recogniser",
+    "gru-recogniser": "mdtool.methods.gru_recogniser:GRURecogniser",
 }
+_RECOGNISERS = {"recogniser", "gru-recogniser"}
 
 
 def method_names() -> list[str]:
     """All names that `--method` takes."""
     return sorted(_MODULES)
+
+
+def makes_motion(name: str) -> bool:
+    """Whether runs of a method are generators; the others are recognisers."""
+    return name not in _RECOGNISERS
 
 
 def build(name: str, settings: dict[str, Any], actions: list[str], fps: float) -> Trainable:

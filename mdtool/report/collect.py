@@ -14,13 +14,14 @@ from mdtool.config import RunConfig, TrainConfig, load_preset, validated
 from mdtool.errors import MdtoolError
 from mdtool.evaluation.checkpoints import Checkpoint, Evaluated, read_evaluations
 from mdtool.evaluation.results import Results, read_results
+from mdtool.methods.registry import makes_motion
 from mdtool.report.published import ROWS, Published, row_of
 from mdtool.training.checkpoint import RAW, RunFolder
 
 STUDIED = (
     ("model", "timestep_sampler", "timesteps"),
     ("model", "step_weighting", "weighting"),
-    ("train", "ema_switch_every", "EMA switched in every"),
+    ("train", "ema_switch_every", "switch EMA every"),
 )
 """Settings (section, key, in words) that make another method of a run: it gets a row of its own, beside the printed."""
 SAMPLES = "samples.h5"
@@ -106,7 +107,7 @@ class Run:
         changes, words = self.changes, []
         for section, key, name in STUDIED:
             value = changes.get(f"{section}.{key}", (None, None))[1]
-            if value:
+            if value not in (None, 0, "none"):
                 unit = " steps" if key == "ema_switch_every" else ""
                 words.append(f"{name} {_in_words(value)}{unit}")
         return ", ".join(words)
@@ -200,7 +201,7 @@ def find_runs(target: str | Path) -> list[Path]:
     """
     target = Path(target)
     found = sorted(path.parent for path in target.rglob("config.toml"))
-    runs = [path for path in found if RunFolder(path).read_config().method != "recogniser"]
+    runs = [path for path in found if makes_motion(RunFolder(path).read_config().method)]
     if not runs:
         raise MdtoolError(f"there is no generator's run in {target}: make one with `mdtool train`, or give its folder")
     return runs

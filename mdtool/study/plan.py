@@ -15,7 +15,7 @@ from mdtool.errors import MdtoolError
 FULL_STEPS = 250_000
 """Optimiser steps of the thesis's longest runs: 2e6 rank-steps over 8 ranks."""
 SMALL = "small"
-SMALL_STEPS = 3_000
+SMALL_STEPS = 2_000
 SMALL_NETWORK = (
     "train.batch=32",
     "train.lr=1e-3",
@@ -24,10 +24,13 @@ SMALL_NETWORK = (
     "model.width=128",
     "model.heads=4",
     "model.feedforward=256",
+    "model.patch=2",
 )
-"""What STEPS=small changes besides the steps, so that all phases end within a quarter of an hour on two cores."""
+"""What STEPS=small changes besides lengths, so that all phases end within a quarter of an hour on two cores."""
+SMALL_EVALUATION = ("--seeds", "3", "--count", "100", "--steps", "20")
+"""How STEPS=small evaluates: few motions, each sampled in 20 of the 100 or 1,000 steps."""
 FEWER_SEEDS, FEWER_MOTIONS = 3, 200
-"""Seeds and motions per set of a shortened study."""
+"""Seeds and motions per set of a study that a number of steps shortens."""
 SMALL_CLIPS = 40
 SMALL_JUDGE = "recogniser-demo"
 STRIP_SAMPLES = 40
@@ -35,6 +38,8 @@ _UESTC_FILE = "vibe_cache_refined.pkl"
 _RECORDED_FPS = 20
 """Frame rate for BVH and synthetic motion; UESTC keeps its own 30."""
 SETTINGS_FILE = "study.json"
+ALL, LAST = "all", "last"
+"""Words of `mdtool evaluate --checkpoint`."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,28 @@ class Training:
     """`section.key=value` beyond the preset."""
     weights: str = ""
     """`raw` or `ema`, where only those are judged; all by default."""
+    switch_every: int = 0
+    """Optimiser steps of the full length after which the averaged weights replace the raw ones; 0 never."""
+    curve: bool = True
+    """Whether every checkpoint is judged, or the last one alone."""
 
 
 _P1_100 = Training("phase1-100", "phase1-100")
 PHASES: dict[int, tuple[Training, ...]] = {
-    1: (Training("phase1-1000", "phase1-1000"), _P1_100),
+    1: (Training("phase1-1000", "phase1-1000", curve=False), _P1_100),
     2: (Training("phase2-base", "phase2-base"), Training("phase2-is", "phase2-is")),
     3: (_P1_100, Training("phase3", "phase3", weights="ema")),
 }
 """Runs of each phase; phase 3 is held against phase 1's run of 100 diffusion steps."""
+BEYOND: dict[int, tuple[Training, ...]] = {
+    2: (
+        Training("phase2-is-min-snr", "phase2-is", ("model.step_weighting=min-snr",), weights="raw"),
+        Training("phase2-is-decay", "phase2-is", ("model.step_weighting=decay",), weights="raw"),
+        # Every half horizon of EMA 0.9999, as its authors' epochs are.
+        Training("phase2-base-switch", "phase2-base", weights="raw", switch_every=5_000),
+    ),
+}
+"""The thesis's future work: weightings that pull importance sampling back to low noise, and Switch EMA."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +90,8 @@ class Settings:
     seeds: int | None = None
     count: int | None = None
     fps: float | None = None
+    beyond: bool = True
+    """Whether phase 2 has the runs beyond the thesis."""
 
     @property
     def longest(self) -> int:
@@ -161,12 +181,16 @@ def stages(phase: int, settings: Settings, device: str = "auto", threads: int | 
     if not settings.recogniser:
         words = ("train", str(settings.motions), "--method", "recogniser", "--preset", _judge_preset(settings))
         yield Stage("train the recogniser", (*words, "--out", str(settings.judge), *where))
-    for training in PHASES[phase]:
+    trainings = PHASES[phase] + (BEYOND.get(phase, ()) if settings.beyond else ())
+    for training in trainings:
         changes = [*shortened(training.preset, settings), *training.changes]
+        if training.switch_every:
+            share = settings.longest / FULL_STEPS
+            changes.append(f"train.ema_switch_every={max(1, round(training.switch_every * share))}")
         words = ("train", str(settings.motions), "--preset", training.preset, "--out", str(settings.run(training)))
         sets = tuple(word for change in changes for word in ("--set", change))
         yield Stage(f"train {training.name}", (*words, *sets, *where), sharded=True)
-    for training in PHASES[phase]:
+    for training in trainings:
         yield Stage(f"evaluate {training.name}", (*_evaluate(training, settings), *where), sharded=True)
     last = settings.run(PHASES[phase][-1])
     if phase == max(PHASES):
@@ -203,14 +227,17 @@ def shortened(preset: str, settings: Settings) -> list[str]:
 
 
 def _evaluate(training: Training, settings: Settings) -> tuple[str, ...]:
-    """Every checkpoint by the thesis's protocol; fewer seeds and motions in a shortened study."""
+    """Every checkpoint by the thesis's protocol, the last one last; less of it in a shortened study."""
     run = settings.run(training)
-    words = ["evaluate", str(run), "--checkpoint", "all", "--data", str(settings.motions)]
+    which = ALL if training.curve else LAST
+    words = ["evaluate", str(run), "--checkpoint", which, "--data", str(settings.motions)]
     words += ["--recogniser", str(settings.judge), "--protocol", "thesis"]
-    seeds = settings.seeds or (FEWER_SEEDS if settings.is_shortened else None)
-    count = settings.count or (FEWER_MOTIONS if settings.is_shortened else None)
-    words += ["--seeds", str(seeds)] if seeds else []
-    words += ["--count", str(count)] if count else []
+    sizes = dict(zip(SMALL_EVALUATION[::2], SMALL_EVALUATION[1::2], strict=True) if settings.steps == SMALL else ())
+    if settings.is_shortened and not sizes:
+        sizes = {"--seeds": str(FEWER_SEEDS), "--count": str(FEWER_MOTIONS)}
+    sizes |= {"--seeds": str(settings.seeds)} if settings.seeds else {}
+    sizes |= {"--count": str(settings.count)} if settings.count else {}
+    words += [word for pair in sizes.items() for word in pair]
     if training.weights == "raw":
         words += ["--weights", "raw"]
     elif training.weights:

@@ -7,7 +7,7 @@ import torch
 
 from mdtool.data.windows import window_frames
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import Batch
+from mdtool.methods.contract import Batch, Share
 from mdtool.motion.motion import SPLITS, MotionSet
 
 
@@ -27,14 +27,22 @@ class WindowSource:
         batch: int,
         seed: int,
         device: torch.device | str = "cpu",
+        share: Share | None = None,
     ) -> None:
+        """Args:
+        batch: windows per optimiser step, over all ranks.
+        share: this process's part of every batch; all of it when not given.
+
+        Raises:
+            MdtoolError: no clips in the split, or clips without a label.
+        """
         clips = np.flatnonzero(motions.split == split)
         if not len(clips):
             raise MdtoolError(f"the data has no {SPLITS[split]} clips: preprocess with another --test-fraction")
         if (motions.action[clips] < 0).any():
             raise MdtoolError("some training clips have no action label: preprocess again with --labels")
         self.clips, self.frames, self.seed = clips, frames, seed
-        self.batch_size = batch
+        self.batch_size, self.share = batch, share or Share()
         self._start, self._lengths = motions.start, motions.lengths
         self._action = motions.action
         self._rot6d = torch.as_tensor(motions.rot6d, device=device)
@@ -46,19 +54,20 @@ class WindowSource:
         return max(len(self.clips) // self.batch_size, 1)
 
     def batch(self, step: int) -> Batch:
-        """The batch of training step `step`."""
+        """This process's windows of the batch of training step `step`."""
         epoch, place = divmod(step, self.batches_per_epoch)
         order = np.random.default_rng([self.seed, 1, epoch]).permutation(self.clips)
         chosen = np.resize(order, max(len(order), self.batch_size))[place * self.batch_size :][: self.batch_size]
-        return self._windows(chosen, np.random.default_rng([self.seed, 2, step]))
+        places = np.random.default_rng([self.seed, 2, step]).random(len(chosen))
+        return self._windows(self.share.mine(chosen), self.share.mine(places), self.share)
 
     def random(self, count: int) -> Batch:
         """`count` windows of randomly chosen clips, the same at every call: for statistics."""
         rng = np.random.default_rng([self.seed, 3])
-        return self._windows(rng.choice(self.clips, count), rng)
+        return self._windows(rng.choice(self.clips, count), rng.random(count), Share())
 
-    def _windows(self, clips: np.ndarray, rng: np.random.Generator) -> Batch:
-        inside = window_frames(self._lengths[clips], self.frames, rng.random(len(clips)))
+    def _windows(self, clips: np.ndarray, places: np.ndarray, share: Share) -> Batch:
+        inside = window_frames(self._lengths[clips], self.frames, places)
         rows = torch.from_numpy(self._start[clips][:, None] + inside).to(self._rot6d.device, non_blocking=True)
         action = torch.from_numpy(self._action[clips].astype(np.int64)).to(self._rot6d.device, non_blocking=True)
-        return Batch(self._rot6d[rows], self._root[rows], action)
+        return Batch(self._rot6d[rows], self._root[rows], action, share)

@@ -53,6 +53,14 @@ class EMA:
         for decay, shadow in self._shadows.items():
             torch._foreach_lerp_(shadow, self._live, 1 - self.decay_now(decay))
 
+    @torch.no_grad()
+    def switch(self, decay: float) -> None:
+        """Replace the live weights by a track's, and go on from there (Li et al. 2024, Switch EMA, algorithm 1).
+
+        The paper does so after every epoch. The optimiser keeps its moments, the track goes on as it was.
+        """
+        torch._foreach_copy_(self._live, list(self.weights(decay).values()))
+
     def weights(self, decay: float) -> dict[str, Tensor]:
         """The shadow of a track by parameter name; not a copy.
 

@@ -18,16 +18,28 @@ from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Trainable, step_generator
 from mdtool.training.batches import WindowSource
 from mdtool.training.checkpoint import RAW, RunFolder
+from mdtool.training.distributed import Ranks
 from mdtool.training.ema import EMA
 from mdtool.training.optim import learning_rate, make_optimiser
 from mdtool.training.progress import StepProgress
 
 
 class Trainer:
-    """Optimises a method's weights; its state at step k is a function of the settings and k alone."""
+    """Optimises a method's weights; its state at step k is a function of the settings and k alone.
 
-    def __init__(self, method: Trainable, source: WindowSource, config: TrainConfig, device: torch.device) -> None:
+    On several ranks it is the same state on each, up to the order in which gradients are added.
+    """
+
+    def __init__(
+        self,
+        method: Trainable,
+        source: WindowSource,
+        config: TrainConfig,
+        device: torch.device,
+        ranks: Ranks | None = None,
+    ) -> None:
         self.method, self.source, self.config, self.device = method, source, config, device
+        self.ranks = ranks or Ranks()
         self.step = 0
         self.parameters = [parameter for parameter in method.parameters() if parameter.requires_grad]
         self.optimiser = make_optimiser(self.parameters, config)
@@ -37,29 +49,34 @@ class Trainer:
     def train_step(self) -> None:
         """One optimiser step on the batch of `self.step`. No value is read back from the device here."""
         step, config = self.step, self.config
-        # Dropout draws from the global generator: seeded per step, so that a resumed run draws the same.
-        torch.manual_seed(step_generator(config.seed, step).initial_seed())
+        # Dropout draws from the global generator: seeded per step, so that a resumed run draws the same, and per
+        # rank, so that two ranks do not drop the same units. It alone depends on the number of ranks.
+        torch.manual_seed(step_generator(config.seed, step).initial_seed() + self.ranks.rank)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(step, config)
         batch = self.source.batch(step)
         self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             terms = self.method.losses(batch, step_generator(config.seed, step, self.device))
-        terms["loss"].mean().backward()
+        portion = len(batch.action) / self.source.batch_size
+        (terms["loss"].mean() * portion).backward()
+        self.ranks.sum_gradients(self.parameters)
         if config.grad_clip > 0:
             torch.nn.utils.clip_grad_norm_(self.parameters, config.grad_clip)
         self.optimiser.step()
         self.ema.update()
+        if config.ema_switch_every and (step + 1) % config.ema_switch_every == 0:
+            self.ema.switch(config.ema[0])
         for name, values in terms.items():
-            mean = values.detach().float().mean()
+            mean = values.detach().float().mean() * portion
             self.terms[name] = self.terms[name] + mean if name in self.terms else mean
         self.step += 1
 
     def read_terms(self, steps: int) -> dict[str, float]:
         """Mean of every loss term over the last `steps` steps; the only place that waits for the device."""
-        means = {name: float(total) / steps for name, total in self.terms.items()}
+        names, totals = list(self.terms), self.ranks.sum(torch.stack(list(self.terms.values())))
         self.terms = {}
-        return means
+        return {name: total / steps for name, total in zip(names, totals.tolist(), strict=True)}
 
     def tracks(self) -> dict[str, dict[str, Tensor]]:
         """Weights to publish by track: the raw ones, and each EMA's with the buffers of the raw ones."""
@@ -93,15 +110,16 @@ def fit(trainer: Trainer, folder: RunFolder, config: RunConfig, console: Console
     """Train to the last step, saving as it goes.
 
     Returns:
-        True when finished, False when the user stopped it (Ctrl-C or SIGTERM): then all is saved.
+        True when finished, False when the user stopped it (Ctrl-C or SIGTERM, on any rank): then all is saved.
 
     Raises:
         MdtoolError: a loss stopped being finite (exit code 1); the last checkpoint is left as it was.
     """
-    settings = config.train
-    with _stop_requests() as stop, StepProgress(settings.steps, trainer.step, console) as progress:
+    settings, ranks = config.train, trainer.ranks
+    stopped = False
+    with _stop_requests(ranks) as received, StepProgress(settings.steps, trainer.step, console) as progress:
         since_log = 0
-        while trainer.step < settings.steps and not stop:
+        while trainer.step < settings.steps and not stopped:
             trainer.train_step()
             since_log += 1
             progress.step(trainer.step)
@@ -113,16 +131,19 @@ def fit(trainer: Trainer, folder: RunFolder, config: RunConfig, console: Console
                 progress.terms(terms)
                 rate = learning_rate(trainer.step - 1, settings)
                 record = {"step": trainer.step, "lr": rate, "steps_per_s": round(progress.steps_per_s, 3), **terms}
-                folder.append_metrics(record)
-            if trainer.step % settings.save_every == 0 or last:
+                if ranks.first:
+                    folder.append_metrics(record)
+            stopped = ranks.any(bool(received))
+            if trainer.step % settings.save_every == 0 or last or stopped:
                 save(trainer, folder, settings)
-        if stop:
-            save(trainer, folder, settings)
+        ranks.wait()  # until everything is written
     return trainer.step == settings.steps
 
 
 def save(trainer: Trainer, folder: RunFolder, settings: TrainConfig) -> None:
-    """Write weights, state and the timestep histogram; each file whole."""
+    """Write weights, state and the timestep histogram; each file whole, and only on the first rank."""
+    if not trainer.ranks.first:
+        return
     folder.save_weights(trainer.step, trainer.tracks(), keep_older=False)
     if settings.keep_every and trainer.step % settings.keep_every == 0:
         folder.mark_kept(trainer.step)
@@ -144,12 +165,15 @@ def _require_finite(terms: dict[str, float], step: int, path: Path) -> None:
 
 
 @contextmanager
-def _stop_requests() -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM instead of dying, so that the step in progress ends and is saved."""
+def _stop_requests(ranks: Ranks) -> Iterator[list[int]]:
+    """Collect Ctrl-C and SIGTERM instead of dying, so that the step in progress ends and is saved.
+
+    A second one means it, but not on several ranks: the terminal and torchrun both pass on the same Ctrl-C.
+    """
     received: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
-        if received:
+        if received and ranks.world == 1:
             raise KeyboardInterrupt
         received.append(number)
 

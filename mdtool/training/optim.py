@@ -22,10 +22,15 @@ def make_optimiser(parameters: list[torch.nn.Parameter], config: TrainConfig) ->
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
-    """Learning rate of step `step` (0-based): linear warm-up from 0, then half a cosine down to `lr_final`."""
-    if step < config.warmup_steps:
-        return config.lr * step / config.warmup_steps
+    """Learning rate of step `step` (0-based): linear warm-up from 0, then half a cosine down to `lr_final`.
+
+    With `schedule_unit` "optimiser" both are `reference_ranks` times as long, and the cosine does not reach its end.
+    """
+    stretch = config.reference_ranks if config.schedule_unit == "optimiser" else 1
+    warmup, end = config.warmup_steps * stretch, config.steps * stretch
+    if step < warmup:
+        return config.lr * step / warmup
     if config.lr_final is None:
         return config.lr
-    done = (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
+    done = (step - warmup) / max(end - warmup, 1)
     return config.lr_final + 0.5 * (config.lr - config.lr_final) * (1 + math.cos(math.pi * min(done, 1.0)))

@@ -11,14 +11,15 @@ from rich.console import Console
 
 from mdtool.config import RunConfig, validated
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import Method, Trainable
+from mdtool.methods.contract import Classifier, Method, Trainable
 from mdtool.methods.generate import Generator
-from mdtool.methods.recogniser import Recogniser
 from mdtool.methods.registry import build
+from mdtool.methods.registry import makes_motion as method_makes_motion
 from mdtool.motion.file import file_sha256
 from mdtool.motion.motion import TRAIN, MotionSet
 from mdtool.training.batches import WindowSource
 from mdtool.training.checkpoint import RunFolder
+from mdtool.training.distributed import Ranks
 from mdtool.training.loop import Trainer, fit, save
 
 
@@ -52,35 +53,59 @@ def resolve(preset: str, table: dict[str, Any], data: Path, motions: MotionSet) 
     return config
 
 
-def train(config: RunConfig, motions: MotionSet, folder: RunFolder, device: torch.device, console: Console) -> bool:
-    """Start a run in `folder`, or go on with the one that is there.
+def train(
+    config: RunConfig,
+    motions: MotionSet,
+    folder: RunFolder,
+    device: torch.device,
+    console: Console,
+    ranks: Ranks | None = None,
+) -> bool:
+    """Start a run in `folder`, or go on with the one that is there, on any number of ranks.
 
     Returns:
         True when the last step is reached, False when the user stopped it.
 
     Raises:
-        MdtoolError: the folder holds a run with other settings, or the training diverged.
+        MdtoolError: the folder holds a run with other settings, the training diverged, or the method cannot be
+            trained on several ranks.
     """
+    ranks = ranks or Ranks()
     torch.manual_seed(config.train.seed)
     method = build(config.method, config.model, config.actions, config.fps).to(device)
-    source = WindowSource(motions, TRAIN, method.frames, config.train.batch, config.train.seed, device)
-    state = _state_to_resume(config, folder)
+    if ranks.world > 1 and not method.shares_batches:
+        raise MdtoolError(
+            f"the method {config.method!r} learns from all windows of a batch together and cannot be shared by "
+            f"{ranks.world} ranks: run the same `mdtool train` without torchrun"
+        )
+    share = ranks.share(config.train.batch)
+    source = WindowSource(motions, TRAIN, method.frames, config.train.batch, config.train.seed, device, share)
+    state = ranks.from_first(lambda: _state_to_resume(config, folder))
     if state is None:
         method.fit_statistics(source.random)
-        folder.write_config(config)
-    trainer = Trainer(method, source, config.train, device)
+        method.load_state_dict(ranks.from_first(lambda: {name: t.cpu() for name, t in method.state_dict().items()}))
+    trainer = Trainer(method, source, config.train, device, ranks)
     if state is not None:
         trainer.load_state(state)
-        folder.cut_metrics(trainer.step)
-        folder.note(f"resumed at step {trainer.step}")
         console.print(f"resuming {folder.path} at step {trainer.step} of {config.train.steps}", highlight=False)
-        if config != folder.read_config():
-            folder.write_config(config)
-    else:
-        folder.note(f"started: {config.method}, preset {config.preset}, {config.train.steps} steps")
-        save(trainer, folder, config.train)
+    if ranks.first:
+        _open(folder, config, trainer, resumed=state is not None)
     method.train()
     return fit(trainer, folder, config, console)
+
+
+def _open(folder: RunFolder, config: RunConfig, trainer: Trainer, resumed: bool) -> None:
+    """Make the folder say where the run stands before its next step."""
+    on = "" if trainer.ranks.world == 1 else f", on {trainer.ranks.world} ranks"
+    if not resumed:
+        folder.write_config(config)
+        folder.note(f"started: {config.method}, preset {config.preset}, {config.train.steps} steps{on}")
+        save(trainer, folder, config.train)
+        return
+    folder.cut_metrics(trainer.step)
+    folder.note(f"resumed at step {trainer.step}{on}")
+    if config != folder.read_config():
+        folder.write_config(config)
 
 
 def _state_to_resume(config: RunConfig, folder: RunFolder) -> dict[str, Any] | None:
@@ -144,9 +169,13 @@ def load_method(path: str | Path, track: str | None = None, step: int | None = N
 
 
 def load_generator(
-    path: str | Path, track: str | None = None, device: torch.device | None = None, step: int | None = None
+    path: str | Path,
+    track: str | None = None,
+    device: torch.device | None = None,
+    ranks: Ranks | None = None,
+    step: int | None = None,
 ) -> Generator:
-    """A run that makes motion, with the weights of its newest step or of another one.
+    """A run that makes motion, with the weights of its newest step or of another one; ranks share its samples.
 
     Raises:
         MdtoolError: no such run, or a run that makes no motion.
@@ -154,7 +183,9 @@ def load_generator(
     method, track, sha256 = load_method(path, track, step)
     if not isinstance(method, Method):
         raise MdtoolError(f"{path} is a run of {type(method).__name__} and makes no motion: give a generator's run")
-    return Generator(method.to(device or torch.device("cpu")), track, sha256)
+    generator = Generator(method.to(device or torch.device("cpu")), track, sha256)
+    generator.spread = (ranks or Ranks()).spread
+    return generator
 
 
 BATCH = 16
@@ -162,31 +193,36 @@ BATCH = 16
 
 
 class LoadedRecogniser:
-    """A trained recogniser as the evaluation uses it."""
+    """A trained recogniser as the evaluation uses it; several ranks share its windows."""
 
-    def __init__(self, method: Recogniser, sha256: str) -> None:
-        self.method, self.sha256 = method, sha256
+    def __init__(self, method: Classifier, sha256: str, ranks: Ranks | None = None) -> None:
+        self.method, self.sha256, self.ranks = method, sha256, ranks or Ranks()
         self.actions, self.frames, self.fps = method.actions, method.frames, method.fps
 
     def features_and_logits(self, rot6d: torch.Tensor, root: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(features [n, F], logits [n, actions]) of windows [n, T, 24, 6], [n, T, 3], in batches that fit a cache."""
-        parts = [
-            self.method.features_and_logits(rot6d[first : first + BATCH], root[first : first + BATCH])
-            for first in range(0, len(rot6d), BATCH)
-        ]
+
+        def judge(first: int) -> tuple[torch.Tensor, torch.Tensor]:
+            return self.method.features_and_logits(rot6d[first : first + BATCH], root[first : first + BATCH])
+
+        parts = self.ranks.spread(judge, range(0, len(rot6d), BATCH))
         return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
+    def follow_publication(self, published: bool) -> None:
+        """Judge as the published recogniser does where that differs from the run's settings."""
+        self.method.follow_publication(published)
 
-def load_recogniser(path: str | Path) -> LoadedRecogniser:
-    """A recogniser's run.
+
+def load_recogniser(path: str | Path, ranks: Ranks | None = None) -> LoadedRecogniser:
+    """A recogniser's run; several ranks share its windows.
 
     Raises:
         MdtoolError: no such run, or a run of another method.
     """
     method, _, sha256 = load_method(path)
-    if not isinstance(method, Recogniser):
+    if not isinstance(method, Classifier):
         raise MdtoolError(f"{path} is not a recogniser's run: train one with `mdtool train --method recogniser`")
-    return LoadedRecogniser(method, sha256)
+    return LoadedRecogniser(method, sha256, ranks)
 
 
 def newest_run(folder: Path, makes_motion: bool) -> Path:
@@ -199,8 +235,9 @@ def newest_run(folder: Path, makes_motion: bool) -> Path:
     runs = []
     for path in folder.glob("*/config.toml") if folder.is_dir() else []:
         run = RunFolder(path.parent)
-        if (run.read_config().method != "recogniser") == makes_motion and run.steps():
-            runs.append((run.state_path.stat().st_mtime if run.state_path.exists() else 0.0, run.path))
+        if method_makes_motion(run.read_config().method) == makes_motion and run.steps():
+            written = run.state_path if run.state_path.exists() else run.config_path  # an imported run has no state
+            runs.append((written.stat().st_mtime, run.path))
     if not runs:
         advice = "mdtool train" if makes_motion else "mdtool train --method recogniser"
         raise MdtoolError(f"no trained {kind} under {folder}/: make one with `{advice}`, or name its folder")

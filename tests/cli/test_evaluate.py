@@ -125,12 +125,27 @@ def test_without_a_recogniser_a_file_gets_its_card_alone(place: Path) -> None:
         run("evaluate", "--threads", "1")
 
 
+def test_protocols_side_by_side_have_a_file_each(place: Path) -> None:
+    words = ("evaluate", "runs/debug", "--seeds", "2", "--count", "12", "--threads", "1", "--split", "train")
+    output = run(*words, "--protocol", "thesis", "--protocol", "ours", "--fid-infinity").output
+    assert "wrote results-thesis.json, results-ours.json" in output
+    ours, thesis = results("results-ours.json"), results("results-thesis.json")
+    assert (ours["protocol"], ours["seeds"], ours["plus_minus"]) == ("action-to-motion 1", [0, 1], "ci95")
+    assert (thesis["protocol"], thesis["seeds"], thesis["plus_minus"]) == ("thesis 1", [1, 2], "std")
+    assert "2 seeds instead of 20" in thesis["departures"]
+    assert thesis["provenance"]["sampler"] == "ddpm"
+    assert ours["provenance"]["sampler"] is None
+    assert set(ours["extrapolation"]) == {"gen_train", "real_train"}
+    assert not Path("results.json").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["missing.h5"], "no such file: missing.h5"),
         (["sample.h5", "--steps", "4"], "go with a run"),
         (["--split", "validation"], "train, test or both"),
+        (["sample.h5", "--protocol", "emdm"], "no protocol 'emdm': choose from ours"),
         (["runs/debug", "--weights", "ema:0.5"], "ema:0.5"),
         (["runs/recogniser-debug"], "makes no motion"),
         (["sample.h5", "--recogniser", "runs/debug"], "not a recogniser"),

@@ -67,11 +67,14 @@ def test_the_readme_line_works_as_typed(place: Path, monkeypatch: pytest.MonkeyP
 def test_every_option_reaches_the_settings(place: Path) -> None:
     done(
         "train", "motions.h5", *DEBUG, "--out", "elsewhere/mine", "--steps", 6, "--ema", 0.5, "--ema", 0.99,
-        "--precision", "bf16", "--batch", 5, "--seed", 3, "--set", "model.layers=1", "--set", "train.lr=2e-3",
+        "--precision", "bf16", "--batch", 5, "--seed", 3, "--weighting", "min-snr",
+        "--switch-ema", 4, "--set", "model.layers=1", "--set", "train.lr=2e-3",
         "--set", "model.foot_space=world",
     )  # fmt: skip
     resolved = config("elsewhere/mine")
     expected = {"steps": 6, "ema": [0.5, 0.99], "precision": "bf16", "batch": 5, "seed": 3, "lr": 2e-3}
+    expected |= {"ema_switch_every": 4}
+    assert resolved["model"]["step_weighting"] == "min-snr"
     assert {key: resolved["train"][key] for key in expected} == expected
     assert (resolved["model"]["layers"], resolved["model"]["foot_space"]) == (1, "world")
     assert resolved["actions"] == ["hop", "sway", "wave"]
@@ -125,7 +128,7 @@ def test_the_same_data_under_another_name_resumes(place: Path) -> None:
 
 def test_a_preset_of_ones_own(place: Path) -> None:
     Path("mine.toml").write_text(
-        'method = "recogniser"\n[train]\nsteps = 2\nbatch = 4\nlr = 1e-3\n[model]\nframes = 20\nwidth = 2\n'
+        'method = "recogniser"\n[train]\nsteps = 2\nbatch = 4\nlr = 1e-3\n[model]\nframes = 20\nwidth = 8\n'
     )
     printed = done("train", "--preset", "mine.toml", "--threads", 1)
     assert "wrote runs/mine" in printed
@@ -154,6 +157,9 @@ def test_damaged_runs_are_told(place: Path) -> None:
         (("--set", "models.frames=3"), "there is no section 'models'"),
         (("--ema", 0.9, "--ema", 0.9), "the same ema decay is given twice"),
         (("--seed", -4), "train.seed"),
+        (("--preset", "recogniser-debug", "--set", "model.width=4"), "greater than or equal to 8"),
+        (("--weighting", "max-snr"), "step_weighting"),
+        (("--set", "train.ema=[]", "--switch-ema", 5), "needs an ema decay to switch to"),
         (("--precision", "fp8"), "train.precision"),
     ],
 )

@@ -58,7 +58,7 @@ class Actor:
         self.shift, self.obeys = shift, obeys
         self.asked: list[tuple[int, int, str]] = []
 
-    def sample(self, actions: Sequence[int], seed: int, first: int = 0) -> MotionSet:
+    def sample(self, actions: Sequence[int], seed: int, first: int = 0, *, progress: object = None) -> MotionSet:
         clips = []
         for index, label in enumerate(actions, start=first):
             trait = np.random.default_rng([seed, index]).normal() + self.shift

@@ -110,7 +110,7 @@ def test_a_single_seed_writes_null_not_nan(results: Results, tmp_path: Path) -> 
 def test_fid_is_never_printed_without_floor_count_and_recogniser(results: Results) -> None:
     text = printed(results)
     line = next(line for line in text.splitlines() if "FID  " in line)
-    assert [cell.strip() for cell in line.split("│")[2:4]] == ["15.00 ± 0.71", "1.30 ± 0.07"]
+    assert [cell.strip() for cell in line.split("│")[2:4]] == ["15.00 ± 0.98", "1.30 ± 0.10"]
     assert "train (floor)" in text
     assert "1000 motions × 2 seeds" in text
     assert "recogniser 0123456789ab" in text
@@ -127,7 +127,7 @@ def test_tables_fit_a_terminal(results: Results) -> None:
     text = printed(replace(results, splits=["train", "test"], scores=scores), width=80)
     assert "…" not in text
     line = next(line for line in text.splitlines() if "multimodality" in line)
-    assert [cell.strip() for cell in line.split("│")[2:6]] == ["20.00 ± 1.41"] * 4
+    assert [cell.strip() for cell in line.split("│")[2:6]] == ["20.00 ± 1.96"] * 4
 
 
 def test_actions_are_judged_one_by_one(results: Results) -> None:

@@ -139,3 +139,31 @@ def test_weights_of_another_run_are_refused() -> None:
     for decay in (1.0, -0.1):
         with pytest.raises(MdtoolError, match="below 1"):
             EMA(weights_of(0.0), [decay])
+
+
+def test_switching_has_the_closed_form() -> None:
+    # The weights walk one unit per step from c; after k steps the shadow lags d (1 - d^k) / (1 - d) behind. A switch
+    # puts the weights where the shadow is, so every interval moves both by k less that lag.
+    decay, interval = 0.8, 5
+    parameters = weights_of(0.0)
+    ema = EMA(parameters, [decay, 0.5], kind="plain")
+    moved = interval - decay * (1 - decay**interval) / (1 - decay)
+    for k in range(1, 4):
+        for _ in range(interval):
+            for tensor in parameters.values():
+                tensor += 1
+            ema.update()
+        other = ema.weights(0.5)["a"].clone()
+        ema.switch(decay)
+        for name, tensor in parameters.items():
+            torch.testing.assert_close(tensor, torch.full_like(tensor, k * moved))
+            assert torch.equal(tensor, ema.weights(decay)[name])
+        assert torch.equal(ema.weights(0.5)["a"], other)
+
+
+def test_a_switch_leaves_the_track_a_copy_of_its_own() -> None:
+    parameters = weights_of(1.0)
+    ema = EMA(parameters, [0.9], kind="plain")
+    ema.switch(0.9)
+    set_to(parameters, 3.0)
+    assert ema.weights(0.9)["a"][0, 0] == 1

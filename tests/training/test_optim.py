@@ -50,6 +50,18 @@ def test_thesis_rates() -> None:
     assert learning_rate(250_000, config) == pytest.approx(1e-5)
 
 
+def test_the_schedule_in_optimiser_steps_is_eight_times_as_long() -> None:
+    """The other reading of the thesis: 5,000 optimiser steps of warm-up, then an eighth of the cosine."""
+    lengths = {"steps": 250_000, "lr": 1.2e-4, "warmup_steps": 625, "lr_final": 1e-5, "reference_ranks": 8}
+    by_rank, by_step = TrainConfig(**lengths), TrainConfig(**lengths, schedule_unit="optimiser")
+    assert learning_rate(625, by_rank) == pytest.approx(1.2e-4)
+    assert learning_rate(625, by_step) == pytest.approx(1.2e-4 / 8)
+    assert learning_rate(5000, by_step) == pytest.approx(1.2e-4)
+    assert learning_rate(250_000, by_rank) == pytest.approx(1e-5)
+    expected = 1e-5 + 1.1e-4 * (1 + math.cos(math.pi * 245_000 / 1_995_000)) / 2
+    assert learning_rate(250_000, by_step) == pytest.approx(expected, rel=1e-9)
+
+
 def test_one_step_of_adamw() -> None:
     config = TrainConfig(steps=1, lr=0.1, weight_decay=0.5, adam_beta1=0.8, adam_beta2=0.9)
     weight = torch.nn.Parameter(torch.tensor([2.0, -3.0]))

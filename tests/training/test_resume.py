@@ -61,7 +61,9 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 
 @pytest.mark.parametrize("sampler", ["uniform", "loss-aware"])
 def test_two_halves_equal_one_whole(data: Path, tmp_path: Path, sampler: str) -> None:
-    options = (f"model.timestep_sampler={sampler}", "train.batch=64", "model.dropout=0.1")
+    options = [f"model.timestep_sampler={sampler}", "train.batch=64", "model.dropout=0.1"]
+    if sampler == "loss-aware":
+        options += ["model.step_weighting=decay", "train.ema_switch_every=3"]
     whole = run(settings(data, *options), data, tmp_path / "whole")
     config = settings(data, *options)
     folder = RunFolder(tmp_path / "halves")
