@@ -1,4 +1,4 @@
-"""`mdtool render`: motion file → video, GIF, strip or picture."""
+"""`mdtool render`: motion file → video, GIF, strip, picture or page."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdtool.cli.render_page import CLIPS_IN_PAGE, is_page, render_page
 from mdtool.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ class CameraChoice(StrEnum):
 def render(
     file: Annotated[Path, typer.Argument(help="Motion file.")] = Path("sample.h5"),
     out: Annotated[
-        Path | None, typer.Option(help="File to write: .mp4, .gif or .png; FILE's name + .mp4 by default.")
+        Path | None, typer.Option(help="File to write: .mp4, .gif, .png or .html; FILE's name + .mp4 by default.")
     ] = None,
     clip: Annotated[list[int] | None, typer.Option(help="Index of a clip; repeat for several, side by side.")] = None,
     action: Annotated[list[str] | None, typer.Option(help="Only clips of this action; repeat for several.")] = None,
     count: Annotated[
-        int | None, typer.Option(min=1, help="Clips to show, spread over the actions; 9, or 5 in a strip.")
+        int | None, typer.Option(min=1, help="Clips to show, spread over the actions; 9, 5 in a strip, 24 in a page.")
     ] = None,
     size: Annotated[str | None, typer.Option(help="Pixels; 1280x720, or 640x360 for a GIF.")] = None,
     fps: Annotated[float | None, typer.Option(min=1, max=120, help="Frames per second; 30, or 20 for a GIF.")] = None,
@@ -43,8 +44,9 @@ def render(
     frame: Annotated[int | None, typer.Option(min=0, help="A .png of this one frame instead of a strip.")] = None,
     captions: Annotated[bool, typer.Option(help="Write the actions' names into the picture.")] = True,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
+    beside: Annotated[Path | None, typer.Option(help="In an .html page: another file, clip beside clip.")] = None,
 ) -> None:
-    """Draw motions as people on a floor: a video, a GIF, or a .png strip."""
+    """Draw motions as people on a floor: a video, a GIF, a .png strip, or an .html page with a 3D player."""
     import time
 
     from rich.console import Console
@@ -63,16 +65,21 @@ def render(
 
     out = out or file.with_suffix(".mp4")
     options = RenderOptions(_size(size), fps, camera.value, strip_every, frame, captions, jobs)
-    picture = check_output(out, options) == ".png"
+    page = is_page(out, options, beside)
+    picture = not page and check_output(out, options) == ".png"
     motions = read_motions(file)
     require_writable(out)
-    most = count or (_MOST_ROWS if picture and frame is None else _MOST_CLIPS)
+    most = count or (CLIPS_IN_PAGE if page else _MOST_ROWS if picture and frame is None else _MOST_CLIPS)
     chosen = _choose(file, motions, clip, action, most)
     clips = [motions[index] for index in chosen]
     if seconds is not None:
         clips = [motion.slice(0, max(1, round(seconds * motion.fps))) for motion in clips]
 
     console = Console(markup=False)
+    if page:
+        follow = camera is CameraChoice.track
+        say(console, render_page(out, file, chosen, clips, beside, follow, captions, seconds))
+        return
     started_s = time.monotonic()
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     with Progress(TextColumn("drawing"), *columns, console=console, transient=True) as bar:
