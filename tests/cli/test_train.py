@@ -77,6 +77,15 @@ def test_auto_precision_is_what_the_hardware_multiplies_and_stays_with_the_run(
     assert config()["train"]["precision"] == expected
 
 
+def test_the_recogniser_of_positions_is_trained_and_judges(place: Path) -> None:
+    small = ("--set", "model.width=8", "--set", "model.frames=20", "--set", "train.warmup_steps=0", "--threads", 1)
+    printed = done("train", "--method", "gru-recogniser", "--steps", 2, "--batch", 4, *small)
+    assert printed.rstrip().endswith("next: mdtool evaluate")
+    assert config("runs/gru-recogniser")["method"] == "gru-recogniser"
+    done("evaluate", "motions.h5", "--seeds", 1, "--count", 6, "--split", "train", "--threads", 1)
+    assert json.loads(Path("results.json").read_text())["scores"]["fid_real_train"]["mean"] >= 0
+
+
 def test_every_option_reaches_the_settings(place: Path) -> None:
     done(
         "train", "motions.h5", *DEBUG, "--out", "elsewhere/mine", "--steps", 6, "--ema", 0.5, "--ema", 0.99,
