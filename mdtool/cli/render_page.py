@@ -7,30 +7,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mdtool.motion.motion import Motion, MotionSet
+    from mdtool.body.skinning import Body
+    from mdtool.motion.motion import Motion
     from mdtool.render.picture import RenderOptions
 
 CLIPS_IN_PAGE = 24
 """Motions in a page when the caller does not say how many."""
 
 
-def is_page(out: Path, options: RenderOptions, beside: Path | None) -> bool:
+def is_page(out: Path, options: RenderOptions, ghost: bool) -> bool:
     """Whether `out` is a page.
 
     Raises:
-        MdtoolError: it is and options for films were given, or it is not and one for pages was.
+        MdtoolError: it is, and options for films were given.
     """
     from mdtool.errors import MdtoolError
 
     if out.suffix.lower() != ".html":
-        if beside is not None:
-            raise MdtoolError(f"--beside needs a page, and {out} is none: name an .html file as --out")
         return False
     films = {
         "--size": options.size,
         "--fps": options.fps,
         "--strip-every": options.strip_every,
+        "--panels": options.panels,
         "--frame": options.frame,
+        "--show": options.show or None,
+        "--ghost": ghost or None,
         "--jobs": options.workers,
     }
     given = [name for name, value in films.items() if value is not None]
@@ -41,62 +43,38 @@ def is_page(out: Path, options: RenderOptions, beside: Path | None) -> bool:
 
 def render_page(
     out: Path,
-    file: Path,
+    files: tuple[Path, Path | None],
     chosen: Sequence[int],
     clips: Sequence[Motion],
-    beside: Path | None,
+    others: Sequence[Motion],
+    body: Body,
     follow: bool,
     captions: bool,
-    seconds: float | None,
 ) -> str:
     """Write the page; what to tell about it.
 
     Args:
-        chosen: indices of `clips` in `file`.
-        beside: another motion file, whose clips of the same indices are played beside them.
+        files: the motion file, and the one beside it.
+        chosen: indices of `clips` in the first.
+        others: clips of the second to play beside them; none without one.
 
     Raises:
-        MdtoolError: `beside` cannot be read or lacks a clip, the page would be too large, or it cannot be written.
+        MdtoolError: the page would be too large, or cannot be written.
     """
-    from mdtool.body.mannequin import mannequin
     from mdtool.page.motions import Row, Start, write_motion_page
 
-    columns = [file.name]
-    pairs: list[list[Motion]] = [[clip] for clip in clips]
-    if beside is not None:
-        columns = _told_apart(file, beside)
-        for pair, other in zip(pairs, clips_beside(beside, chosen, seconds), strict=True):
-            pair.append(other)
+    file, beside = files
+    columns = [file.name] if beside is None else _told_apart(file, beside)
+    pairs = [list(pair) for pair in zip(clips, others, strict=True)] if others else [[clip] for clip in clips]
     rows = [
         Row(pair[0].action.replace("_", " ") or f"clip {index}", _note(index, pair[0]), pair)
         for index, pair in zip(chosen, pairs, strict=True)
     ]
-    write_motion_page(out, file.stem, columns, rows, mannequin(), Start(follow, captions))
+    write_motion_page(out, file.stem, columns, rows, body, Start(follow, captions))
     count = len(clips) * len(columns)
     size = out.stat().st_size
     wrote = f"wrote {out}: {count} motion{'s' * (count != 1)}, {size / 1e6:.1f} MB, plays in any browser, offline"
     return f"{wrote}\nnext: open {out}"
-
-
-def clips_beside(beside: Path, chosen: Sequence[int], seconds: float | None) -> list[Motion]:
-    """The clips of another file with the same indices, each cut to `seconds`.
-
-    Raises:
-        MdtoolError: the file cannot be read, or has no such clip.
-    """
-    from mdtool.errors import MdtoolError
-    from mdtool.motion.file import read_motions
-
-    others: MotionSet = read_motions(beside)
-    missing = [index for index in chosen if index >= len(others)]
-    if missing:
-        raise MdtoolError(
-            f"{beside} has no clip {missing[0]} to show beside: it has clips 0 to {len(others) - 1}; choose with --clip"
-        )
-    clips = [others[index] for index in chosen]
-    if seconds is None:
-        return clips
-    return [clip.slice(0, max(1, round(seconds * clip.fps))) for clip in clips]
 
 
 def _told_apart(first: Path, second: Path) -> list[str]:

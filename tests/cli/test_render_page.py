@@ -54,7 +54,7 @@ def test_options_of_films_that_have_a_meaning_here(file: Path, tmp_path: Path) -
     assert data["options"] == {"follow": False, "captions": False}
 
 
-def test_beside_pairs_clips_of_the_same_index(file: Path, tmp_path: Path) -> None:
+def test_beside_pairs_clips_of_the_same_action(file: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = write(tmp_path / "other" / "some.h5", ("walk", "run"), frames=5)
     done("render", file, "--beside", other, "--clip", 0, "--clip", 1, "--out", tmp_path / "page.html")
@@ -62,7 +62,7 @@ def test_beside_pairs_clips_of_the_same_index(file: Path, tmp_path: Path) -> Non
     assert [column["name"] for column in data["columns"]] == [tmp_path.name, "other"]
     assert [row["clips"] for row in data["rows"]] == [[0, 1], [2, 3]]
     assert [clip["frames"] for clip in data["clips"]] == [8, 5, 8, 5]
-    assert "has no clip 3 to show beside" in refused(
+    assert "has no clip of jump_up to compare with" in refused(
         "render", file, "--beside", other, "--clip", 3, "--out", tmp_path / "b.html"
     )
     assert not (tmp_path / "b.html").exists()
@@ -73,7 +73,8 @@ def test_beside_pairs_clips_of_the_same_index(file: Path, tmp_path: Path) -> Non
     [
         (("--out", "page.html", "--fps", "10"), "--fps means nothing in a page"),
         (("--out", "page.html", "--size", "640x360"), "--size means nothing in a page"),
-        (("--out", "film.mp4", "--beside", "other.h5"), "--beside needs a page"),
+        (("--out", "page.html", "--show", "trails"), "--show means nothing in a page"),
+        (("--out", "page.html", "--beside", "some.h5", "--ghost"), "--ghost means nothing in a page"),
         (("--out", "page.html", "--beside", "none.h5"), "no such file"),
         (("--out", "page.html", "--clip", "9"), "has no clip 9"),
         (("--out", "folder.html"), "it is a folder"),
