@@ -108,9 +108,9 @@ def test_the_tracks_give_back_the_motions(raw: Raw) -> None:
 
 @pytest.mark.slow
 def test_a_whole_data_set_comes_back(tmp_path: Path) -> None:
-    """2,160 videos, of which the protocol keeps over 2,000."""
-    raw = make(tmp_path, 54, seed=0)
-    assert check_tracks(raw) == 2160
+    """2,240 videos, of which the protocol keeps over 2,000."""
+    raw = make(tmp_path, 56, seed=0)
+    assert check_tracks(raw) == 2240
     assert check_cache(raw) > 2000
     assert {video.view for video in raw.videos.values()} == set(range(1, 9))
 
