@@ -53,7 +53,8 @@ class TrainConfig(Strict):
     """warmup: min(decay, (1 + n) / (10 + n)), as the thesis; plain: a constant decay, as MDM."""
     ema_switch_every: int = Field(0, ge=0)
     """Steps after which the weights are replaced by the first `ema` track's (Switch EMA); 0 never."""
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "fp32"
+    """auto is settled when the run starts: bf16 where the device multiplies it in hardware, fp32 elsewhere."""
     save_every: int = Field(1000, gt=0)
     keep_every: int = Field(0, ge=0)
     """Keep weights of every such step beside the newest ones; 0 keeps the newest only."""

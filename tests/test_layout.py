@@ -22,14 +22,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"errors", "atomic", "motion"},
     "body": {"errors", "atomic", "motion", "data"},
     "render": {"errors", "atomic", "motion", "body"},
+    "page": {"errors", "atomic", "motion", "body"},
     "methods": {"errors", "config", "motion", "networks", "diffusion", "losses"},
     "training": {"errors", "atomic", "config", "motion", "data", "networks", "methods"},
     "evaluation": {"errors", "atomic", "config", "motion", "data", "methods", "training"},
-    "report": {"errors", "atomic", "config", "motion", "body", "render", "methods", "training", "evaluation"},
+    "report": {"errors", "atomic", "config", "motion", "body", "render", "page", "methods", "training", "evaluation"},
     "study": {"errors", "atomic", "config"},
     "cli": {
         *("errors", "atomic", "config", "motion", "data", "body", "render", "methods", "training", "evaluation"),
-        *("report", "study"),
+        *("page", "report", "study"),
     },
     "__main__": {"cli"},
 }

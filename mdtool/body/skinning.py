@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from mdtool.motion.kinematics import forward_kinematics
 from mdtool.motion.motion import Motion
 from mdtool.motion.rotations import axis_angle_to_matrix, matrix_to_quaternion, rot6d_to_matrix
-from mdtool.motion.skeleton import PARENTS
+from mdtool.motion.skeleton import PARENTS, STANDING_PELVIS_HEIGHT
 
 _ALL = slice(None)
 
@@ -47,6 +47,10 @@ class Body:
     joints: Tensor
     """[J, 3] joint positions of the rest pose."""
     parents: tuple[int, ...] = PARENTS
+    sources: tuple[int, ...] | None = None
+    """[J] joint of a motion whose rotation each of the body's joints takes, -1 none; the same joints when None."""
+    rest_rotations: Tensor | None = None
+    """[J, 3, 3] rotation of every joint before that of its source, such as relaxed fingers; identity when None."""
     helpers: tuple[TwistJoint, ...] = ()
     shape_directions: Tensor | None = None
     """[V, 3, S] displacement per unit of each shape coefficient; None for a body of one shape."""
@@ -69,6 +73,29 @@ class Body:
         )
         return vertices, self.joint_regressor @ vertices
 
+    def fitted(self, motion: Motion) -> Motion:
+        """A motion with its pelvis path scaled to this body's legs, so that its feet reach the floor without sliding.
+
+        A motion that brings its own body shape was recorded on that body and stays as it is.
+        """
+        if self.shape_directions is None or motion.betas is not None:
+            return motion
+        height = float(self.joints[0, 1] - self.vertices[:, 1].min())
+        return replace(motion, root=motion.root * np.float32(height / STANDING_PELVIS_HEIGHT))
+
+    def local_rotations(self, matrices: Tensor) -> Tensor:
+        """Rotations [..., J, 3, 3] of the body's joints from those of a motion's joints [..., 24, 3, 3]."""
+        if self.sources is not None:
+            identity = torch.eye(3, dtype=matrices.dtype).expand(*matrices.shape[:-3], 1, 3, 3)
+            matrices = torch.cat([matrices, identity], dim=-3)[..., list(self.sources), :, :]
+        return matrices if self.rest_rotations is None else matrices @ self.rest_rotations
+
+    def posed_joints(self, matrices: Tensor, root: Tensor, betas: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """World rotations [..., J, 3, 3] and positions [..., J, 3] of the joints; arguments as in `posed`."""
+        _, joints = self.shaped(betas)
+        offsets = joints - joints[..., [max(parent, 0) for parent in self.parents], :]
+        return forward_kinematics(matrices, root, offsets, self.parents)
+
     def posed(self, matrices: Tensor, root: Tensor, betas: Tensor | None = None) -> Tensor:
         """Vertices of poses (SMPL, Loper et al. 2015, eq. 2-6 and 9; helper joints are our own).
 
@@ -84,9 +111,7 @@ class Body:
         if self.pose_directions is not None:
             bend = matrices[..., 1:, :, :] - torch.eye(3, dtype=matrices.dtype, device=matrices.device)
             vertices = vertices + torch.einsum("...p,vcp->...vc", bend.flatten(-3), self.pose_directions)
-        parents = [max(parent, 0) for parent in self.parents]
-        offsets = joints - joints[..., parents, :]
-        rotations, positions = forward_kinematics(matrices, root, offsets, self.parents)
+        rotations, positions = self.posed_joints(matrices, root, betas)
         if self.helpers:
             followed = [helper.joint for helper in self.helpers]
             rotations = torch.cat([rotations, self._untwisted(matrices, rotations)], dim=-3)
@@ -129,9 +154,20 @@ def blend_skin(vertices: Tensor, weights: Tensor, rotations: Tensor, positions: 
 
 def posed_vertices(body: Body, motion: Motion, frames: np.ndarray | slice = _ALL) -> np.ndarray:
     """The skin at the given frames of a motion, all by default; [frames, V, 3] float32, metres."""
-    dtype = body.vertices.dtype
     with torch.no_grad():
-        betas = None if motion.betas is None else torch.from_numpy(np.asarray(motion.betas)).to(dtype)
-        matrices = rot6d_to_matrix(torch.from_numpy(np.array(motion.rot6d[frames])).to(dtype))
-        root = torch.from_numpy(np.array(motion.root[frames])).to(dtype)
-        return body.posed(matrices, root, betas).to(torch.float32).numpy()
+        return body.posed(*_pose(body, motion, frames)).to(torch.float32).numpy()
+
+
+def posed_joints(body: Body, motion: Motion, frames: np.ndarray | slice = _ALL) -> np.ndarray:
+    """The joints of a body at the given frames of a motion, all by default; [frames, J, 3] float32, metres."""
+    with torch.no_grad():
+        return body.posed_joints(*_pose(body, motion, frames))[1].to(torch.float32).numpy()
+
+
+def _pose(body: Body, motion: Motion, frames: np.ndarray | slice) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Joint rotations [frames, J, 3, 3], root positions [frames, 3] and shape of a motion, for `body.posed`."""
+    dtype = body.vertices.dtype
+    betas = None if motion.betas is None else torch.from_numpy(np.asarray(motion.betas)).to(dtype)
+    matrices = rot6d_to_matrix(torch.from_numpy(np.array(motion.rot6d[frames])).to(dtype))
+    root = torch.from_numpy(np.array(motion.root[frames])).to(dtype)
+    return body.local_rotations(matrices), root, betas

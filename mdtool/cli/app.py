@@ -15,6 +15,8 @@ from mdtool.cli.demo import demo
 from mdtool.cli.evaluate import evaluate
 from mdtool.cli.info import info
 from mdtool.cli.phase import phase
+from mdtool.cli.preprocess_humanact12 import humanact12
+from mdtool.cli.preprocess_uestc import uestc
 from mdtool.cli.render import render
 from mdtool.cli.report import report
 from mdtool.cli.sample import sample
@@ -30,6 +32,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(preprocess.app, name="preprocess", help="Raw recordings → motion file.")
+preprocess.app.command()(uestc)
+preprocess.app.command()(humanact12)
 app.add_typer(import_.app, name="import", help="Weights that another program trained → run.")
 app.command()(train)
 app.command()(sample)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mdtool.data.bvh_reader import BvhBatch
     from mdtool.data.gather import Reading
-    from mdtool.motion.motion import MotionSet
+    from mdtool.motion.motion import ClipTable, MotionSet
 
 app = typer.Typer(no_args_is_help=True, help="Make a motion file from recordings, or from nothing.")
 
@@ -85,29 +85,105 @@ def bvh(
     _summarise(console, motions, out, gathered.source_frames, gathered.elapsed_s, len(gathered.skipped))
 
 
+class Layout(StrEnum):
+    """Data sets whose raw files can be made."""
+
+    uestc = "uestc"
+    humanact12 = "humanact12"
+
+
 @app.command()
 def synthetic(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="With --as: an empty folder for the raw files.")
+    ] = None,
     clips: Annotated[int, typer.Option(help="Clips per action.", min=1)] = 60,
     seed: Annotated[int, typer.Option(help="Seed of all variation.")] = 0,
-    fps: Annotated[float, typer.Option(help="Frames per second.", min=1)] = 30.0,
-    test_fraction: Annotated[float, typer.Option(help="Share of each action's clips that is for testing.")] = 0.2,
-    out: Out = DEFAULT_OUT,
+    fps: Annotated[float | None, typer.Option(help="Frames per second; 30 by default.", min=1)] = None,
+    test_fraction: Annotated[
+        float | None, typer.Option(help="Share of each action's clips that is for testing; 0.2 by default.")
+    ] = None,
+    layout: Annotated[
+        Layout | None,
+        typer.Option("--as", help="Write raw files as users of that data set have them, for a try without it."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Motion file to write; motions.h5 by default, with --as only when given."),
+    ] = None,
 ) -> None:
-    """Make procedural clips of ten everyday exercises: data for a first try, without any recording."""
+    """Make procedural clips of ten everyday exercises: data for a first try, without any recording.
+
+    With --as they become stand-ins for the 40 actions of UESTC or the 12 of HumanAct12, and are written to DIR in
+    the raw layout of that data set; --out is then what went in, to compare with what is read back.
+    """
     import time
 
     from rich.console import Console
 
     from mdtool.atomic import require_writable
     from mdtool.data.synthetic import synthesise
+    from mdtool.errors import MdtoolError
     from mdtool.motion.file import write_motions
 
-    require_writable(out)
     console = Console(markup=False)
+    if layout is not None:
+        if folder is None or fps is not None or test_fraction is not None:
+            raise MdtoolError("--as needs a DIR, and goes without --fps and --test-fraction: the data set has its own")
+        _write_raw(console, layout, folder, clips, seed, out)
+        return
+    if folder is not None:
+        raise MdtoolError(f"{folder}: a folder goes with --as uestc or --as humanact12; name the motion file by --out")
+    out = out or DEFAULT_OUT
+    require_writable(out)
     started = time.perf_counter()
-    motions = synthesise(clips_per_action=clips, seed=seed, fps=fps, test_fraction=test_fraction)
+    motions = synthesise(
+        clips_per_action=clips,
+        seed=seed,
+        fps=30.0 if fps is None else fps,
+        test_fraction=0.2 if test_fraction is None else test_fraction,
+    )
     write_motions(out, motions)
     _summarise(console, motions, out, len(motions.rot6d), time.perf_counter() - started, 0)
+
+
+def _write_raw(console: Console, layout: Layout, folder: Path, clips: int, seed: int, out: Path | None) -> None:
+    """Make the raw files of a data set, and the motions that went into them if asked for."""
+    from rich.progress import Progress
+
+    from mdtool.atomic import require_writable
+    from mdtool.data.synthetic.raw_humanact12 import write_raw_humanact12
+    from mdtool.data.synthetic.raw_uestc import write_raw_uestc
+    from mdtool.motion.action_names import HUMANACT12_ACTIONS, UESTC_ACTIONS
+    from mdtool.motion.file import provenance, write_motions
+    from mdtool.motion.motion import MotionSet
+
+    if out is not None:
+        require_writable(out)
+    actions = UESTC_ACTIONS if layout is Layout.uestc else HUMANACT12_ACTIONS
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("performing", total=len(actions) * clips)
+
+        def show() -> None:
+            bar.advance(task)
+
+        if layout is Layout.uestc:
+            motions = [video.motion for video in write_raw_uestc(folder, clips, seed, show)]
+        else:
+            motions = write_raw_humanact12(folder, clips, seed, show)
+    say(
+        console,
+        f"wrote {folder}: {len(motions)} clips of stand-ins for {len(actions)} actions, as {layout.value} has them",
+    )
+    if out is not None:
+        write_motions(
+            out, MotionSet.from_clips(motions, actions, provenance(source=f"synthetic {layout.value}", seed=seed))
+        )
+        say(console, f"wrote {out}: the motions that went in")
+    typed = shlex.quote(str(folder))
+    say(console, f"next: mdtool preprocess {layout.value} {typed}")
+    if layout is Layout.uestc:
+        say(console, f"or:   mdtool preprocess uestc {typed} --from-vibe-tracks")
 
 
 @contextmanager
@@ -135,7 +211,7 @@ def _progress(console: Console, total: int) -> Iterator[Callable[[Reading], None
 
 
 def _summarise(
-    console: Console, motions: MotionSet, out: Path, source_frames: int, elapsed_s: float, skipped: int
+    console: Console, motions: MotionSet | ClipTable, out: Path, source_frames: int, elapsed_s: float, skipped: int
 ) -> None:
     """Actions against splits, what was written, how fast, and what to type next."""
     import numpy as np
@@ -160,7 +236,10 @@ def _summarise(
     rates = ", ".join(f"{rate:g}" for rate in np.unique(motions.fps))
     left_out = f", {skipped} skipped" if skipped else ""
     speed = f"{source_frames:,} frames in {elapsed_s:.1f} s, {source_frames / max(elapsed_s, 1e-9):,.0f} frames/s"
-    say(console, f"wrote {out}: {len(motions)} clips{left_out}, {len(motions.root):,} frames at {rates} fps ({speed})")
+    say(
+        console,
+        f"wrote {out}: {len(motions)} clips{left_out}, {motions.lengths.sum():,} frames at {rates} fps ({speed})",
+    )
     say(console, "next: mdtool train" + ("" if out == DEFAULT_OUT else f" {shlex.quote(str(out))}"))
 
 

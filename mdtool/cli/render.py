@@ -1,21 +1,22 @@
-"""`mdtool render`: motion file → video, GIF, strip or picture."""
+"""`mdtool render`: motion file → video, GIF, strip, storyboard, picture or page."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from mdtool.cli.terminal import say
+from mdtool.cli.render_page import CLIPS_IN_PAGE, is_page, render_page
+from mdtool.cli.terminal import progress_bar, say
 
 if TYPE_CHECKING:
-    from mdtool.motion.motion import Motion, MotionSet
+    from mdtool.motion.motion import Motion
     from mdtool.render.picture import Rendered
 
-_MOST_CLIPS, _MOST_ROWS = 9, 5
-"""Clips in a grid, and in a strip, when the caller does not say how many."""
+_MOST_CLIPS, _MOST_ROWS, _MOST_PAIRS = 9, 5, 4
+"""Clips in a grid, in a strip, and pairs side by side, when the caller does not say how many."""
 
 
 class CameraChoice(StrEnum):
@@ -23,71 +24,163 @@ class CameraChoice(StrEnum):
 
     track = "track"
     fixed = "fixed"
+    orbit = "orbit"
+
+
+class StyleChoice(StrEnum):
+    """What a picture of whole clips looks like."""
+
+    strip = "strip"
+    storyboard = "storyboard"
+
+
+class RendererChoice(StrEnum):
+    """Who draws the triangles."""
+
+    auto = "auto"
+    soft = "soft"
+    pyrender = "pyrender"
 
 
 def render(
     file: Annotated[Path, typer.Argument(help="Motion file.")] = Path("sample.h5"),
     out: Annotated[
-        Path | None, typer.Option(help="File to write: .mp4, .gif or .png; FILE's name + .mp4 by default.")
+        Path | None,
+        typer.Option(help="File to write: .mp4, .webm, .gif, .webp, .png or .html; FILE's name + .mp4 by default."),
     ] = None,
     clip: Annotated[list[int] | None, typer.Option(help="Index of a clip; repeat for several, side by side.")] = None,
     action: Annotated[list[str] | None, typer.Option(help="Only clips of this action; repeat for several.")] = None,
     count: Annotated[
-        int | None, typer.Option(min=1, help="Clips to show, spread over the actions; 9, or 5 in a strip.")
+        int | None,
+        typer.Option(min=1, help="Clips to show, over all actions; 9, 5 in a strip, 4 --beside, 24 in a page."),
     ] = None,
-    size: Annotated[str | None, typer.Option(help="Pixels; 1280x720, or 640x360 for a GIF.")] = None,
-    fps: Annotated[float | None, typer.Option(min=1, max=120, help="Frames per second; 30, or 20 for a GIF.")] = None,
-    camera: Annotated[CameraChoice, typer.Option(help="Follow the body, or show the whole path.")] = CameraChoice.track,
+    beside: Annotated[Path | None, typer.Option(help="Another motion file to compare with, clip by clip.")] = None,
+    ghost: Annotated[bool, typer.Option("--ghost", help="Draw --beside as a ghost over the clip.")] = False,
+    size: Annotated[str | None, typer.Option(help="Pixels; 1280x720, or 640x360 for .gif and .webp.")] = None,
+    fps: Annotated[
+        float | None, typer.Option(min=1, max=120, help="Frames per second; 30, or 20 for .gif and .webp.")
+    ] = None,
+    camera: Annotated[
+        CameraChoice, typer.Option(help="Follow the body, show the whole path, or go round.")
+    ] = CameraChoice.track,
+    show: Annotated[str, typer.Option(help="Also draw: contacts, trails, or both with a comma.")] = "",
     seconds: Annotated[float | None, typer.Option(min=0.01, help="Show at most so much of every clip.")] = None,
+    style: Annotated[
+        StyleChoice, typer.Option(help="A .png of whole clips: every k-th frame, or key poses.")
+    ] = StyleChoice.strip,
     strip_every: Annotated[int | None, typer.Option(min=1, help="In a .png strip: every k-th frame.")] = None,
+    panels: Annotated[int | None, typer.Option(min=1, max=64, help="Key poses in a storyboard; 8.")] = None,
     frame: Annotated[int | None, typer.Option(min=0, help="A .png of this one frame instead of a strip.")] = None,
+    body: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MDTOOL_BODY", help="SMPL, SMPL-H or SMPL-X file, or a folder of them; else the mannequin."
+        ),
+    ] = None,
+    renderer: Annotated[
+        RendererChoice, typer.Option(help="auto: pyrender on a graphics card's driver, soft elsewhere.")
+    ] = RendererChoice.auto,
     captions: Annotated[bool, typer.Option(help="Write the actions' names into the picture.")] = True,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.")] = None,
 ) -> None:
-    """Draw motions as people on a floor: a video, a GIF, or a .png strip."""
+    """Draw motions as people on a floor: a video, a GIF, a strip, a storyboard or a picture.
+
+    An .html page has a 3D player: one file that works offline.
+    """
     import time
 
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
     from mdtool.atomic import require_writable
-    from mdtool.motion.file import read_motions
-    from mdtool.render.picture import RenderOptions, check_output, render_motions
+    from mdtool.body.choice import named_body
+    from mdtool.errors import MdtoolError
+    from mdtool.render.exhibit import compared, exhibits
+    from mdtool.render.picture import RenderOptions, check_output, render_exhibits
 
     out = out or file.with_suffix(".mp4")
-    options = RenderOptions(_size(size), fps, camera.value, strip_every, frame, captions, jobs)
-    picture = check_output(out, options) == ".png"
-    motions = read_motions(file)
+    options = RenderOptions(
+        size=_size(size),
+        fps=fps,
+        camera=camera.value,
+        style=style.value,
+        strip_every=strip_every,
+        panels=panels,
+        frame=frame,
+        captions=captions,
+        show=tuple(filter(None, (word.strip() for word in show.split(",")))),
+        renderer=renderer.value,
+        workers=jobs,
+    )
+    page = is_page(out, options, ghost)
+    picture = not page and check_output(out, options) == ".png"
+    if ghost and beside is None:
+        raise MdtoolError("--ghost needs a second motion file: name it with --beside OTHER.h5")
+    if picture and frame is None and beside is not None and ghost:
+        raise MdtoolError("a strip or storyboard has no ghosts: add --frame, or name a film as --out")
+    usual = (
+        CLIPS_IN_PAGE if page else _MOST_PAIRS if beside else _MOST_ROWS if picture and frame is None else _MOST_CLIPS
+    )
+    pick = _pick(file, beside, clip or [], action or [], count or usual, seconds)
     require_writable(out)
-    most = count or (_MOST_ROWS if picture and frame is None else _MOST_CLIPS)
-    chosen = _choose(file, motions, clip, action, most)
-    clips = [motions[index] for index in chosen]
-    if seconds is not None:
-        clips = [motion.slice(0, max(1, round(seconds * motion.fps))) for motion in clips]
+    person = named_body(body)
 
     console = Console(markup=False)
+    if page:
+        follow = camera is CameraChoice.track
+        say(console, render_page(out, (file, beside), pick.indices, pick.clips, pick.others, person, follow, captions))
+        return
+    shown = exhibits(pick.clips) if beside is None else compared(pick.pairs, _names(file, beside), ghost)
     started_s = time.monotonic()
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(TextColumn("drawing"), *columns, console=console, transient=True) as bar:
-        task = bar.add_task("drawing", total=None)
-        rendered = render_motions(
-            out, clips, options, lambda done, total: bar.update(task, completed=done, total=total)
-        )
+    with progress_bar(console, "drawing") as progress:
+        rendered = render_exhibits(out, shown, person, options, progress)
     took_s = time.monotonic() - started_s
-    line = f"wrote {out}: {_clips(chosen, clips)}, {_extent(rendered)}, {_file_size(out)}, {took_s:.1f} s"
-    say(console, line)
-    if picture:
-        following = f"mdtool render {file} --clip {chosen[0]} --out {out.with_suffix('.mp4')}"
-    else:
-        following = f"mdtool render {file} --clip {chosen[0]} --out strip.png"
-    say(console, f"next: {following}")
+    told = f"{len(pick.indices)} clips" if len(pick.indices) > 1 else _named(pick.indices[0], pick.clips[0])
+    if beside is not None:
+        told += f" {'with ghosts' if ghost else 'beside those'} of {beside}"
+    say(console, f"wrote {out}: {told}, {_extent(rendered)}, {_file_size(out)}, {took_s:.1f} s")
+    following = out.with_suffix(".mp4") if picture else "strip.png"
+    say(console, f"next: mdtool render {file} --clip {pick.indices[0]} --out {following}")
+
+
+class _Pick(NamedTuple):
+    """What to show."""
+
+    indices: list[int]
+    clips: list[Motion]
+    others: list[Motion]
+    """The clips of the other file to compare them with; none without one."""
+    same_world: bool
+    """Whether a clip and its other share one world, as before and after an edit."""
+
+    @property
+    def pairs(self) -> list[tuple[Motion, Motion, bool]]:
+        """Each clip with its other."""
+        return [(one, other, self.same_world) for one, other in zip(self.clips, self.others, strict=True)]
+
+
+def _pick(
+    file: Path, beside: Path | None, clip: list[int], action: list[str], most: int, seconds: float | None
+) -> _Pick:
+    """The clips that were asked for, each cut to `seconds`."""
+    from mdtool.motion.file import read_motions
+    from mdtool.render.exhibit import choose_clips, in_step, partners
+
+    def cut(motion: Motion) -> Motion:
+        return motion if seconds is None else motion.slice(0, max(1, round(seconds * motion.fps)))
+
+    motions = read_motions(file)
+    chosen = choose_clips(motions, clip, action, most, str(file))
+    clips = [cut(motions[index]) for index in chosen]
+    if beside is None:
+        return _Pick(chosen, clips, [], False)
+    others = read_motions(beside)
+    second = [cut(others[index]) for index in partners(motions, chosen, others, str(beside))]
+    return _Pick(chosen, clips, second, in_step(motions, others))
+
+
+def _names(file: Path, beside: Path) -> tuple[str, str]:
+    """What to call two files."""
+    return (file.stem, beside.stem) if file.stem != beside.stem else (str(file.parent), str(beside.parent))
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
@@ -102,32 +195,9 @@ def _size(text: str | None) -> tuple[int, int] | None:
     return int(width), int(height)
 
 
-def _choose(file: Path, motions: MotionSet, clip: list[int] | None, action: list[str] | None, most: int) -> list[int]:
-    """Indices of the clips to draw."""
-    import numpy as np
-
-    from mdtool.errors import MdtoolError
-    from mdtool.render.grid import spread_over_labels
-
-    for index in clip or []:
-        if not 0 <= index < len(motions):
-            raise MdtoolError(f"{file} has no clip {index}: it has clips 0 to {len(motions) - 1}")
-    if clip:
-        return clip
-    labels = motions.action
-    candidates = np.arange(len(motions))
-    if action:
-        candidates = np.flatnonzero(np.isin(labels, [motions.action_index(name) for name in action]))
-        if not len(candidates):
-            raise MdtoolError(f"{file} has no clip of {', '.join(action)}")
-    return candidates[spread_over_labels(labels[candidates], most)].tolist()
-
-
-def _clips(chosen: list[int], clips: list[Motion]) -> str:
-    """'clip 3 (walk)' or '9 clips'."""
-    if len(clips) > 1:
-        return f"{len(clips)} clips"
-    return f"clip {chosen[0]}" + (f" ({clips[0].action})" if clips[0].action else "")
+def _named(index: int, motion: Motion) -> str:
+    """'clip 3 (walk)'."""
+    return f"clip {index}" + (f" ({motion.action})" if motion.action else "")
 
 
 def _extent(rendered: Rendered) -> str:

@@ -1,4 +1,4 @@
-"""`mdtool report`: runs → tables, claims and figures."""
+"""`mdtool report`: runs → tables, claims and figures, in a folder or in one page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ def report(
         list[Path] | None,
         typer.Argument(help="Runs, folders of runs, or results files of runs; runs/ by default.", show_default=False),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("report"),
+    out: Annotated[
+        Path, typer.Option(help="Folder to write, or an .html file: one page with plots and samples to play.")
+    ] = Path("report"),
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes that draw poses; all cores by default.")] = None,
 ) -> None:
     """Write the thesis's tables and figures from evaluated runs, ours beside the published numbers.
@@ -27,12 +29,23 @@ def report(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from mdtool.atomic import require_writable
+    from mdtool.errors import MdtoolError
     from mdtool.report.claims import check_claims
     from mdtool.report.collect import read_study
     from mdtool.report.document import write_report
 
     console = Console(markup=False)
     study = read_study(target or [Path("runs")])
+    if out.suffix.lower() == ".html":
+        if jobs is not None:
+            raise MdtoolError("--jobs means nothing in a page, whose player draws the poses: leave it out")
+        from mdtool.report.page import write_report_page
+
+        require_writable(out)
+        parts = write_report_page(out, study)
+        say(console, f"wrote {out}: {', '.join(parts).lower()}; {out.stat().st_size / 1e6:.1f} MB, works offline")
+        say(console, f"next: open {out}")
+        return
     require_writable(out / "report.md")
     columns = (TextColumn("drawing poses"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as bar:

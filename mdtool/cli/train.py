@@ -32,7 +32,7 @@ def train(
     switch_ema: Annotated[
         int | None, typer.Option(min=0, help="Go on from the first --ema's weights every so many steps; 0 never.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32, or bf16 (faster on most CPUs and GPUs).")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, bf16, or auto: bf16 where the hardware has it.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Windows per optimiser step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, batches, timesteps and noise.")] = None,
     set_: Annotated[
@@ -54,7 +54,7 @@ def train(
     from mdtool.motion.file import read_motions
     from mdtool.training.checkpoint import RunFolder
     from mdtool.training.distributed import join
-    from mdtool.training.run import resolve
+    from mdtool.training.run import resolve, settle_precision
     from mdtool.training.run import train as run_training
 
     if preset is None:
@@ -80,8 +80,8 @@ def train(
     settings.override(table, set_ or [])
     where, ranks = join(device, threads)
     motions = read_motions(data)
-    run = resolve(preset, table, data, motions)
     folder = RunFolder(out or Path("runs") / Path(preset).stem)
+    run = settle_precision(resolve(preset, table, data, motions), folder, where)
     console = Console(markup=False, quiet=not ranks.first)
     finished = run_training(run, motions, folder, where, console, ranks)
     ranks.leave()

@@ -92,7 +92,7 @@ class PickleMachine:
                 raise EOFError("it ends early")
             act = table.get(opcode)
             if act is None:
-                raise Refused(f"it is no pickle, or damaged: no pickle has the opcode {opcode!r}")
+                raise ValueError(f"no pickle has the opcode {opcode!r}")
             act(self)
 
     # -- numbers, texts, bytes

@@ -74,14 +74,21 @@ def load_pickle(
     if not path.is_file():
         raise MdtoolError(f"no such file: {path}" if not path.exists() else f"{path} is no file")
     try:
-        with warnings.catch_warnings(), ByteStream(path, limit_bytes) as stream:
+        stream = ByteStream(path, limit_bytes)
+    except Refused as error:
+        raise MdtoolError(f"{path} is not read: {error}") from None
+    except OSError as error:
+        raise MdtoolError(f"{path} cannot be read: {error.strerror or error}") from None
+    try:
+        with warnings.catch_warnings(), stream:
             warnings.simplefilter("ignore")  # escapes and types of old files, which are no news to the user
             names = {**numpy_names(stream), **dict.fromkeys(_OLD_JOBLIB, _refuse_old), **_by_name(allow or {})}
             value = PickleMachine(stream, names, lazy).run()
             _require_plain(value)
             return value
     except Refused as error:
-        raise MdtoolError(f"{path} is not read: {error}") from None
+        hint = "; save it again uncompressed, with pickle protocol 3 or later" if lazy and stream.left < 0 else ""
+        raise MdtoolError(f"{path} is not read: {error}{hint}") from None
     except OSError as error:
         raise MdtoolError(f"{path} cannot be read: {error.strerror or error}") from None
     except Exception as error:  # what damaged bytes lead to has no end: struct, Unicode, Index, Memory, LZMA errors …
@@ -91,8 +98,6 @@ def load_pickle(
 
 def _by_name(allow: Mapping[tuple[str, str], Callable[..., object]]) -> dict[tuple[str, str], Callable[..., object]]:
     """The caller's names; protocols 0 and 1 call copyreg for every object of a class."""
-    if not allow:
-        return {}
     rebuild = {(module, "_reconstructor"): _reconstructor for module in ("copyreg", "copy_reg")}
     return {**rebuild, **{(module, "object"): _no_object for module in ("builtins", "__builtin__")}, **allow}
 

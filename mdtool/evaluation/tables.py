@@ -121,7 +121,7 @@ def action_table(results: Results) -> Table:
         caption_justify="left",
     )
     metrics = list(dict.fromkeys(row.metric for row in results.card.actions))
-    recognised = _recognised(results)
+    recognised = action_shares(results)
     table.add_column("action")
     for heading in (*(("recognised",) if recognised else ()), *metrics):
         table.add_column(heading, justify="right")
@@ -137,7 +137,7 @@ def action_table(results: Results) -> Table:
     return table
 
 
-def _recognised(results: Results) -> dict[str, float]:
+def action_shares(results: Results) -> dict[str, float]:
     """Share of tested motions recognised as their action, over all seeds and splits; recordings when none is tested."""
     tested = [name for name in results.confusion if name.startswith("gen_")] or list(results.confusion)
     shares = {}

@@ -28,7 +28,7 @@ import numpy as np
 from mdtool import __version__
 from mdtool.atomic import replacing
 from mdtool.errors import MdtoolError
-from mdtool.motion.motion import SPLITS, MotionSet
+from mdtool.motion.motion import SPLITS, ClipTable, MotionSet
 from mdtool.motion.skeleton import JOINTS
 
 FORMAT = "mdtool-motion"
@@ -50,25 +50,30 @@ def write_motions(path: str | Path, motions: MotionSet) -> None:
         if not np.isfinite(getattr(motions, name)).all():
             raise MdtoolError(f"not writing {path}: {name} holds NaN or infinite numbers")
     with replacing(path, size=_most_bytes(motions)) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["version"] = VERSION
-        file.attrs["skeleton"] = SKELETON
-        file.attrs["actions"] = json.dumps(motions.actions)
-        file.attrs["provenance"] = json.dumps(motions.provenance)
         frames = len(motions.rot6d)
         file.create_dataset("rot6d", data=motions.rot6d, dtype="f4", chunks=(min(frames, 60), JOINTS, 6))
         file.create_dataset("root", data=motions.root, dtype="f4", chunks=(min(frames, 60), 3))
-        for name, dtype in (("start", "i8"), ("fps", "f8"), ("action", "i4"), ("split", "u1")):
-            file.create_dataset(name, data=getattr(motions, name), dtype=dtype)
-        for name in ("subject", "name", "text"):
-            values = getattr(motions, name)
-            if values is not None:
-                values = list(values) or [""] * len(motions)
-                file.create_dataset(name, data=values, dtype=h5py.string_dtype())
-        for name in ("betas", "noise"):
-            values = getattr(motions, name)
-            if values is not None:
-                file.create_dataset(name, data=values, dtype="f4")
+        write_table(file, motions)
+
+
+def write_table(file: h5py.File, motions: MotionSet | ClipTable) -> None:
+    """Write all of an open motion file but its frames."""
+    file.attrs["format"] = FORMAT
+    file.attrs["version"] = VERSION
+    file.attrs["skeleton"] = SKELETON
+    file.attrs["actions"] = json.dumps(motions.actions)
+    file.attrs["provenance"] = json.dumps(motions.provenance)
+    for name, dtype in (("start", "i8"), ("fps", "f8"), ("action", "i4"), ("split", "u1")):
+        file.create_dataset(name, data=getattr(motions, name), dtype=dtype)
+    for name in ("subject", "name", "text"):
+        values = getattr(motions, name, None)
+        if values is not None:
+            values = list(values) or [""] * len(motions)
+            file.create_dataset(name, data=values, dtype=h5py.string_dtype())
+    for name in ("betas", "noise"):
+        values = getattr(motions, name, None)
+        if values is not None:
+            file.create_dataset(name, data=values, dtype="f4")
 
 
 def _most_bytes(motions: MotionSet) -> int:
@@ -77,7 +82,12 @@ def _most_bytes(motions: MotionSet) -> int:
     per_clip = 32 + sum(array[0].size * 4 for array in (motions.betas, motions.noise) if array is not None)
     texts = [*motions.subject, *motions.name, *(motions.text or []), json.dumps(motions.provenance)]
     strings = sum(len(text.encode()) + 64 for text in texts)
-    return (frames + 60) * (JOINTS * 6 + 3) * 4 * 102 // 100 + clips * per_clip + strings + 2**18
+    return frame_bytes(frames) + clips * per_clip + strings
+
+
+def frame_bytes(frames: int) -> int:
+    """What the frames of a motion file take at most, and its headers."""
+    return (frames + 60) * (JOINTS * 6 + 3) * 4 * 102 // 100 + 2**18
 
 
 def read_motions(path: str | Path) -> MotionSet:

@@ -66,6 +66,29 @@ class Motion:
 
 
 @dataclass
+class ClipTable:
+    """The clips of a motion file without their frames. Arrays as in `MotionSet`."""
+
+    lengths: np.ndarray
+    """[clips] int64, frames of each clip."""
+    fps: np.ndarray
+    action: np.ndarray
+    split: np.ndarray
+    actions: list[str]
+    subject: list[str]
+    name: list[str]
+    provenance: dict
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def start(self) -> np.ndarray:
+        """Clip i is frames start[i] : start[i + 1]; [clips + 1] int64."""
+        return np.cumsum([0, *self.lengths]).astype(np.int64)
+
+
+@dataclass
 class MotionSet:
     """Clips stored end to end: the content of a motion file. Arrays as in the file's schema."""
 

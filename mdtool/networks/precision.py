@@ -1,4 +1,4 @@
-"""float32 matrix products by the fastest kernel that still computes in float32."""
+"""Matrix products in the precision that a device is fast in, and float32 ones that are really float32."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from torch import Tensor
 
 EXACT = 1e-5
 """Largest relative error of an honest float32 product of this size; one rounded to tf32 or bf16 is 40 times worse."""
+
+
+def bf16_is_native(device: torch.device) -> bool:
+    """Whether the device multiplies bf16 in hardware; elsewhere it is emulated, ten to thirty times slower."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return device.type == "cpu" and any(check() for check in checks if check is not None)
 
 
 def use_fast_float32() -> bool:

@@ -42,7 +42,8 @@ class Floor:
         self.x, self.z = (place[shown, :, axis].astype(np.float32) for axis in (0, 2))
         self.fade = fade[shown].astype(np.float32)
         # The checker is averaged over the pixel, which a grazing ray stretches away from the camera.
-        self._blur = np.maximum(1.4 / _TILE_M * reach[shown, None] / focal, 1e-4).astype(np.float32)
+        blur = np.maximum(1.4 / _TILE_M * reach[shown, None] / focal, 1e-4)
+        self._quarter_blur, self._sharpness = (blur / 4).astype(np.float32), (1 / blur).astype(np.float32)
         share = ((np.arange(height, dtype=np.float32) + np.float32(0.5)) / np.float32(height))[:, None, None]
         sky = _SKY_TOP * (1 - share) + _SKY_HORIZON * share if checker else _SHEET
         self._empty = np.float32(255) * np.broadcast_to(sky, (height, width, 3)).astype(np.float32)
@@ -52,23 +53,40 @@ class Floor:
             self._empty[shown] *= 1 - self.fade[..., None]
             self._empty[shown] += solid * ((_TILE_DARK + _TILE_LIGHT) / 2)
             self._contrast = solid * ((_TILE_LIGHT - _TILE_DARK) / 2)
+            self._added = np.empty_like(
+                self._contrast
+            )  # kept, since a new array of that size costs as much as filling it
 
-    def picture(self, centre: np.ndarray) -> np.ndarray:
-        """The empty room [height, width, 3] float32 in 0..255, the camera looking at the floor point (x, z)."""
+    def picture(self, centre: np.ndarray, turn: float = 0.0) -> np.ndarray:
+        """The empty room [height, width, 3] float32 in 0..255.
+
+        Args:
+            centre: the floor point (x, z) that the camera looks at.
+            turn: how far the camera has gone round that point, radians.
+        """
         picture = self._empty.copy()
         if self._contrast is not None:
-            checker = self._wave(self.x, centre[0]) * self._wave(self.z, centre[1])
-            picture[self.first_row :] += checker[..., None] * self._contrast
+            x, z = self.x, self.z
+            if turn:
+                sin, cos = np.float32(np.sin(turn)), np.float32(np.cos(turn))
+                x, z = x * cos + z * sin, z * cos - x * sin
+            checker = self._wave(x, centre[0]) * self._wave(z, centre[1])
+            picture[self.first_row :] += np.multiply(checker[..., None], self._contrast, out=self._added)
         return picture
 
     def _wave(self, place: np.ndarray, shift: float) -> np.ndarray:
         """Square wave of the tiles, -1..1, box-filtered over the pixel's footprint."""
-        place = place * np.float32(1 / _TILE_M) + np.float32((shift / _TILE_M) % 2)
-        return (_folded(place + self._blur / 2) - _folded(place - self._blur / 2)) / self._blur
+        periods = place * np.float32(0.5 / _TILE_M)
+        periods += np.float32((shift / _TILE_M / 2) % 1)
+        wave = _folded(periods - self._quarter_blur)
+        wave -= _folded(periods + self._quarter_blur)
+        wave *= self._sharpness
+        return wave
 
 
-def _folded(place: np.ndarray) -> np.ndarray:
-    """Integral of the square wave of period 2: a triangle wave of slope 1 and -1."""
-    half = place * np.float32(0.5)
-    half -= np.floor(half)
-    return np.float32(1) - np.abs(half * np.float32(2) - np.float32(1))
+def _folded(periods: np.ndarray) -> np.ndarray:
+    """One minus the integral of the square wave: a triangle wave between 0 and 1; computed in place."""
+    periods -= np.floor(periods)
+    periods *= np.float32(2)
+    periods -= np.float32(1)
+    return np.abs(periods, out=periods)

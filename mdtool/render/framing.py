@@ -12,7 +12,7 @@ from mdtool.motion.motion import Motion
 from mdtool.motion.skeleton import JOINT_INDEX
 from mdtool.render.camera import Camera
 
-CameraMode = Literal["track", "fixed"]
+CameraMode = Literal["track", "fixed", "orbit"]
 
 _AZIMUTH_DEG = 32.0
 """How far the camera stands to the left of the direction the person faces."""
@@ -28,23 +28,49 @@ _KEPT = 0.999
 """Share of the points that must be in the picture: a few broken frames should not make everybody a dot."""
 _MOST_FRAMES = 500
 """Frames looked at per motion, so that framing an hour costs no more than framing a minute."""
+_ORBIT_VIEWS = 12
+"""Directions from which an orbiting camera must see everything."""
 _STANDING = np.array([[x, y, z] for x in (-0.35, 0.35) for y in (0.0, 1.72) for z in (-0.35, 0.35)])
 """Corners of a standing person, which every framing holds so that quiet clips share one scale."""
 
 
-def frame_motions(motions: Sequence[Motion], aspect: float, mode: CameraMode) -> list[tuple[Camera, np.ndarray]]:
+def frame_motions(
+    motions: Sequence[Motion],
+    aspect: float,
+    mode: CameraMode,
+    leaders: Sequence[int] | None = None,
+    ghosts: Sequence[Motion | None] | None = None,
+) -> list[tuple[Camera, np.ndarray]]:
     """One camera per motion, all from the same height and distance, so that bodies side by side share one scale.
 
     Args:
         aspect: width / height of every picture.
-        mode: track follows the pelvis smoothly over the floor, fixed stands still and shows the whole path.
+        mode: track follows the pelvis smoothly over the floor, fixed stands still and shows the whole path, orbit
+            follows like track from a place that may go round.
+        leaders: index of the motion whose direction, and place if fixed, the camera of each motion takes; its own
+            when not given.
+        ghosts: per motion another of as many frames that should be in the picture too, or None.
 
     Returns:
         Per motion: (camera, floor points (x, z) it looks at, one per frame [T, 2] float32).
     """
-    centres = [_centres(motion, mode) for motion in motions]
-    azimuths = [_heading(motion) + np.radians(_AZIMUTH_DEG) for motion in motions]
-    clouds = [_cloud(motion, centre) for motion, centre in zip(motions, centres, strict=True)]
+    leaders = leaders if leaders is not None else range(len(motions))
+    groups = [
+        [motion] if ghost is None else [motion, ghost]
+        for motion, ghost in zip(motions, ghosts or [None] * len(motions), strict=True)
+    ]
+    centres = [_centres(group, mode) for group in groups]
+    if mode == "fixed":
+        centres = [
+            np.tile(centres[leader][0], (len(motion), 1)) for leader, motion in zip(leaders, motions, strict=True)
+        ]
+    azimuths = [_heading(motions[leader]) + np.radians(_AZIMUTH_DEG) for leader in leaders]
+    clouds = [
+        np.concatenate([_cloud(motion, centre) for motion in group])
+        for group, centre in zip(groups, centres, strict=True)
+    ]
+    if mode == "orbit":
+        clouds = [_from_all_sides(cloud) for cloud in clouds]
     cameras = [Camera(azimuth, _FIRST_HEIGHT, _FIRST_DISTANCE) for azimuth in azimuths]
     for _ in range(_FITTING_ROUNDS):
         cameras = _fitted(cameras, clouds, aspect)
@@ -59,12 +85,12 @@ def natural_aspect(motion: Motion) -> float:
     return float(np.clip(half_width / half_height, 0.45, 1.2))
 
 
-def _centres(motion: Motion, mode: CameraMode) -> np.ndarray:
-    """Floor points (x, z) to look at; [T, 2]."""
-    path = motion.root[:, [0, 2]].astype(np.float64)
-    if mode == "track":
-        return _smoothed(path, motion.fps * _FOLLOW_S)
-    return np.tile((path.min(0) + path.max(0)) / 2, (len(path), 1))
+def _centres(group: list[Motion], mode: CameraMode) -> np.ndarray:
+    """Floor points (x, z) to look at so that all motions of a tile are seen; [T, 2]."""
+    paths = np.stack([motion.root[:, [0, 2]].astype(np.float64) for motion in group])
+    if mode != "fixed":
+        return _smoothed(paths.mean(0), group[0].fps * _FOLLOW_S)
+    return np.tile((paths.min((0, 1)) + paths.max((0, 1))) / 2, (paths.shape[1], 1))
 
 
 def _cloud(motion: Motion, centres: np.ndarray) -> np.ndarray:
@@ -75,6 +101,17 @@ def _cloud(motion: Motion, centres: np.ndarray) -> np.ndarray:
     feet = motion.root[::every, None] * [1.0, 0.0, 1.0] - ground
     fleshy = joints[..., None, :] + _FLESH
     return np.concatenate([fleshy.reshape(-1, 3), (feet + _STANDING).reshape(-1, 3)])
+
+
+def _from_all_sides(cloud: np.ndarray) -> np.ndarray:
+    """A cloud's outermost points seen by a camera that goes round; [n, 3] → [m, 3]."""
+    away = np.hypot(cloud[:, 0], cloud[:, 2])
+    away = np.minimum(away, np.quantile(away, _KEPT))
+    angles = np.arange(_ORBIT_VIEWS) * 2 * np.pi / _ORBIT_VIEWS
+    # Only how far and how high a point lies matters, so one in many does for each direction.
+    every = max(1, len(cloud) // 4000)
+    away, height = away[::every, None], np.broadcast_to(cloud[::every, 1, None], (len(away[::every]), len(angles)))
+    return np.stack([away * np.sin(angles), height, away * np.cos(angles)], axis=-1).reshape(-1, 3)
 
 
 def _fitted(cameras: list[Camera], clouds: list[np.ndarray], aspect: float) -> list[Camera]:

@@ -33,6 +33,11 @@ def arrange(count: int, width: int, height: int) -> list[Cell]:
     return [Cell(left, top, right - left, bottom - top) for top, bottom in down for left, right in across][:count]
 
 
+def halved(cell: Cell) -> list[Cell]:
+    """A cell as two side by side."""
+    return [Cell(cell.left + begin, cell.top, end - begin, cell.height) for begin, end in _split(cell.width, 2)]
+
+
 def _split(length: int, parts: int) -> list[tuple[int, int]]:
     """Begin and end of `parts` stretches, equal to a pixel, with gaps between them, that fill `length` exactly."""
     edges = [round(k * (length + GAP_PX) / parts) for k in range(parts + 1)]

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -21,7 +21,9 @@ from mdtool.errors import MdtoolError
 from mdtool.render.camera import Camera
 from mdtool.render.captions import Caption
 from mdtool.render.grid import Cell
-from mdtool.render.scene import Look, Scene
+from mdtool.render.overlay import Overlay
+from mdtool.render.scene import Renderer, Scene
+from mdtool.render.shading import Look
 
 FEW_FRAMES = 6
 """Up to so many frames are painted in this process: another one would take longer to start."""
@@ -37,6 +39,7 @@ class Tile:
     camera: Camera
     look: Look
     captions: tuple[Caption, ...] = ()
+    ghost: Look | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Sheet:
     """Samples per pixel side."""
     checker: bool = True
     """A checkered floor under a sky; otherwise one plain colour."""
+    renderer: Renderer = "soft"
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,9 @@ class Pose:
     """[V, 3] float32, metres."""
     centre: np.ndarray
     """Floor point (x, z) that the camera looks at."""
+    turn: float = 0.0
+    """How far the camera has gone round that point, radians."""
+    overlay: Overlay = field(default_factory=Overlay)
 
 
 class Painter:
@@ -68,7 +75,16 @@ class Painter:
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         self.scenes = [
-            Scene(tile.camera, tile.look, tile.cell.width, tile.cell.height, sheet.samples, sheet.checker)
+            Scene(
+                tile.camera,
+                tile.look,
+                tile.cell.width,
+                tile.cell.height,
+                sheet.samples,
+                sheet.checker,
+                tile.ghost,
+                sheet.renderer,
+            )
             for tile in sheet.tiles
         ]
 
@@ -78,7 +94,7 @@ class Painter:
         for tile, scene, pose in zip(self.sheet.tiles, self.scenes, poses, strict=True):
             cell = tile.cell
             box = frame[cell.top : cell.top + cell.height, cell.left : cell.left + cell.width]
-            box[:] = scene.draw(pose.vertices, pose.centre)
+            box[:] = scene.draw(pose.vertices, pose.centre, pose.turn, pose.overlay)
             for words in tile.captions:
                 words.stamp(box)
         return frame
@@ -90,12 +106,12 @@ def painted(sheet: Sheet, frames: Iterable[list[Pose]], count: int, workers: int
     Args:
         frames: one pose per tile for every frame; taken only a few frames ahead.
         count: how many frames there are.
-        workers: processes; all cores by default. One paints in this process.
+        workers: processes; all cores by default. One paints in this process, and so does a hardware renderer.
 
     Raises:
         MdtoolError: a painting process died, most likely for want of memory.
     """
-    workers = min(workers or _cores(), max(count, 1))
+    workers = 1 if sheet.renderer == "pyrender" else min(workers or _cores(), max(count, 1))
     if workers == 1 or count <= FEW_FRAMES:
         painter = Painter(sheet)
         yield from (painter.paint(poses) for poses in frames)

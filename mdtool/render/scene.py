@@ -1,65 +1,93 @@
-"""One picture of one body on the floor: light, shadow, colour."""
+"""One picture of one body on the floor, with its shadow and what is drawn around it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 
 from mdtool.render.camera import Camera
+from mdtool.render.canvas import Canvas
 from mdtool.render.floor import Floor
-from mdtool.render.rasteriser import rasterise, vertex_normals
+from mdtool.render.overlay import Overlay, draw_ghost, draw_trails, mark_contacts, trail_ribbon
+from mdtool.render.shading import Look, display_colours, lighting
 from mdtool.render.shadow import ShadowMap
+
+Renderer = Literal["soft", "pyrender"]
+"""Who turns triangles into pixels; floor, shadows and overlays are the same."""
 
 _KEY = np.array([-0.50, 0.78, 0.55])
 """Direction of the key light seen from the camera (right, up, back): over the viewer's left shoulder."""
 _KEY_STEEP = np.array([-0.35, 0.90, 0.40])
 """The same where pictures stand side by side and a long shadow would be cut off."""
-_KEY_COLOUR = np.array([1.02, 0.98, 0.92], np.float32)
-_AMBIENT_COLOUR = np.array([0.92, 0.97, 1.06], np.float32)
-_ACCENT = np.array([0.045, 0.052, 0.065], np.float32)
-"""Linear colour of the markings."""
 _FLOOR_SHADOW, _FLOOR_CONTACT = np.float32(0.36), np.float32(0.42)
+_PLAIN = Overlay()
 
 
-@dataclass(frozen=True)
-class Look:
-    """What a body looks like apart from its pose; plain arrays, so that it can be sent to another process."""
+class Hardware(Protocol):
+    """A renderer that draws a whole body at once."""
 
-    faces: np.ndarray
-    """[F, 3] int32."""
-    colour: tuple[float, float, float]
-    """sRGB, 0..1."""
-    accent: np.ndarray | None = None
-    """[V] signed distance to the markings, metres, negative inside."""
-    openness: np.ndarray | None = None
-    """[V] ambient light that reaches the vertex, 0..1."""
+    def draw(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Colours [H, W, 3] in 0..255 times cover, cover [H, W] in 0..1, nearness [H, W] (0: nothing)."""
 
 
 class Scene:
     """Draws one body from one camera; the floor is prepared once, so draw many frames with one scene."""
 
     def __init__(
-        self, camera: Camera, look: Look, width: int, height: int, samples: int = 2, checker: bool = True
+        self,
+        camera: Camera,
+        look: Look,
+        width: int,
+        height: int,
+        samples: int = 2,
+        checker: bool = True,
+        ghost: Look | None = None,
+        renderer: Renderer = "soft",
     ) -> None:
-        """`samples` is the number of samples per pixel side (2: four per pixel); `checker` False: a plain sheet."""
+        """One picture size.
+
+        Args:
+            samples: samples per pixel side (2: four per pixel).
+            checker: a checkered floor under a sky; otherwise a plain sheet.
+            ghost: look of the body that overlays bring.
+        """
         self.camera, self.look, self.width, self.height, self.samples = camera, look, width, height, samples
+        self.ghost = ghost
         self.floor = Floor(camera, width, height, checker)
         light = (_KEY if checker else _KEY_STEEP) @ camera.axes.astype(np.float64)
         light[1] = max(light[1], 0.5)
         self.light = (light / np.linalg.norm(light)).astype(np.float32)
-        self.albedo = (np.array(look.colour, np.float32) ** 2).astype(np.float32)
+        self._eye = camera.eye(np.zeros(2))
+        self._hardware: Hardware | None = None
+        if renderer == "pyrender":
+            from mdtool.render.hardware import PyrenderBody
 
-    def draw(self, vertices: np.ndarray, centre: np.ndarray) -> np.ndarray:
-        """The picture [height, width, 3] uint8 of posed vertices [V, 3] with the camera over the point (x, z)."""
+            self._hardware = PyrenderBody(camera, look, width, height, self.light)
+
+    def draw(
+        self, vertices: np.ndarray, centre: np.ndarray, turn: float = 0.0, overlay: Overlay = _PLAIN
+    ) -> np.ndarray:
+        """The picture [height, width, 3] uint8 of posed vertices [V, 3] with the camera over the point (x, z).
+
+        Args:
+            turn: how far the camera has gone round the centre, radians.
+        """
         centre = np.asarray(centre, np.float32)
-        # The floor's pattern moves with the centre, so that the rest of the picture can stay at the origin.
-        vertices = vertices - np.array([centre[0], 0, centre[1]], np.float32)
-        picture = self.floor.picture(centre)
+        # The floor's pattern moves and turns instead, so that the rest of the picture can stay at the origin.
+        origin = np.array([centre[0], 0, centre[1]], np.float32)
+        vertices = vertices - origin
+        if turn:
+            vertices = vertices @ _turned(turn)
+        picture = self.floor.picture(centre, turn)
         shadow = ShadowMap(vertices, self.look.faces, self.light)
         self._darken_floor(picture, shadow)
-        self._draw_body(picture, vertices, shadow)
-        return (picture + np.float32(0.5)).astype(np.uint8)
+        overlay = overlay.moved(_turned(turn), origin)
+        if overlay.contacts is not None:
+            mark_contacts(picture, self.floor, self.camera, overlay.contacts)
+        self._draw_bodies(picture, vertices, shadow, overlay)
+        picture += np.float32(0.5)
+        return picture.astype(np.uint8)
 
     def _darken_floor(self, picture: np.ndarray, shadow: ShadowMap) -> None:
         low, high = shadow.bounds()
@@ -78,62 +106,41 @@ class Scene:
         share = 1 - self.floor.fade[seen] * (1 - kept).reshape(bottom - top, right - left)
         picture[top:bottom, left:right] *= share[..., None]
 
-    def _draw_body(self, picture: np.ndarray, vertices: np.ndarray, shadow: ShadowMap) -> None:
-        screen, nearness = self.camera.project(vertices, np.zeros(2), self.width, self.height)
-        low = np.maximum(np.floor(screen.min(0)).astype(int), 0)
-        high = np.minimum(np.ceil(screen.max(0)).astype(int) + 1, [self.width, self.height])
-        columns, rows = (int(size) for size in high - low)
-        if columns < 1 or rows < 1:
+    def _draw_bodies(self, picture: np.ndarray, vertices: np.ndarray, shadow: ShadowMap, overlay: Overlay) -> None:
+        screen, nearness = self._project(vertices)
+        ribbons = [
+            trail_ribbon(self.camera, path, self.width, self.height)
+            for path in (overlay.trails if overlay.trails is not None else ())
+        ]
+        ghost = overlay.ghost if self.ghost is not None else None
+        ghost_screen, ghost_nearness = self._project(ghost) if ghost is not None else (screen, nearness)
+        canvas = Canvas(picture, [screen, ghost_screen, *(band for band, _ in ribbons)], self.samples)
+        if canvas.empty:
             return
-        samples = self.samples
-        values = np.column_stack([nearness, self._lighting(vertices, shadow)])
-        fine, seen = rasterise(
-            (screen - low.astype(np.float32)) * np.float32(samples),
-            values,
-            self.look.faces,
-            columns * samples,
-            rows * samples,
-        )
-        colour = self._colours(seen[1:])
-        fine_row, fine_column = np.divmod(fine, columns * samples)
-        pixel = (fine_row // samples) * columns + fine_column // samples
-        share = np.float32(1 / samples**2)
-        cover = np.bincount(pixel, minlength=rows * columns).astype(np.float32) * share
-        box = picture[low[1] : high[1], low[0] : high[0]]
-        box *= (1 - cover).reshape(rows, columns, 1)
-        for k in range(3):
-            added = np.bincount(pixel, colour[k], rows * columns).astype(np.float32) * share
-            box[..., k] += added.reshape(rows, columns)
+        if self._hardware is not None:
+            self._lay_hardware(canvas, vertices)
+        else:
+            lit = lighting(self.look, vertices, self._eye, self.light, shadow)
+            fine, seen = canvas.rasterise(screen, np.column_stack([nearness, lit]), self.look.faces)
+            canvas.lay(fine, display_colours(self.look, seen[1:]))
+            if ribbons or ghost is not None:
+                canvas.hide_behind(fine, seen[0])
+        if ghost is not None and self.ghost is not None:
+            draw_ghost(canvas, self.ghost, ghost, ghost_screen, ghost_nearness, self._eye, self.light)
+        if ribbons:
+            draw_trails(canvas, ribbons)
 
-    def _lighting(self, vertices: np.ndarray, shadow: ShadowMap) -> np.ndarray:
-        """Key light, ambient light, shine and distance to the markings at every vertex; [V, 4] float32."""
-        normals = vertex_normals(vertices, self.look.faces)
-        towards = self.camera.eye(np.zeros(2)) - vertices
-        towards /= np.sqrt(np.einsum("vk,vk->v", towards, towards))[:, None]
-        halfway = towards + self.light
-        halfway /= np.sqrt(np.einsum("vk,vk->v", halfway, halfway))[:, None]
-        facing = np.clip(np.einsum("vk,vk->v", normals, towards), 0, 1)
-        cosine = np.einsum("vk,vk->v", normals, np.broadcast_to(self.light, normals.shape))
-        lit = np.clip((cosine + np.float32(0.12)) / np.float32(1.12), 0, 1) * (
-            1 - np.float32(0.85) * shadow.on_body(vertices, normals)
-        )
-        openness = self.look.openness if self.look.openness is not None else np.float32(1)
-        ground = np.clip(np.float32(0.45) + vertices[:, 1] * np.float32(0.9), 0, 1)
-        sky = np.float32(0.5) + np.float32(0.5) * normals[:, 1]
-        ambient = (np.float32(0.17) * ground + np.float32(0.25) * sky) * openness
-        gloss = np.clip(np.einsum("vk,vk->v", normals, halfway), 0, 1) ** 24
-        rim = (1 - facing) ** 3 * (np.float32(0.4) + np.float32(0.6) * sky)
-        shine = np.float32(0.10) * gloss * np.minimum(lit * 2, 1) + np.float32(0.13) * rim * openness
-        accent = self.look.accent if self.look.accent is not None else np.ones(len(vertices), np.float32)
-        return np.column_stack([np.float32(0.92) * lit, ambient, shine, accent]).astype(np.float32)
+    def _lay_hardware(self, canvas: Canvas, vertices: np.ndarray) -> None:
+        assert self._hardware is not None
+        colours, cover, nearness = self._hardware.draw(vertices)
+        canvas.lay_picture(colours[canvas.pixels], cover[canvas.pixels])
+        canvas.hide_behind_picture(nearness[canvas.pixels])
 
-    def _colours(self, values: np.ndarray) -> np.ndarray:
-        """Lighting [4, n] to display colour [3, n] in 0..255; light adds up linearly, the display has gamma 2."""
-        key, ambient, shine, accent = values
-        blank = np.clip(accent / np.float32(0.0015) + np.float32(0.5), 0, 1)
-        colours = np.empty((3, len(key)), np.float32)
-        for k, colour in enumerate(colours):
-            albedo = _ACCENT[k] + blank * (self.albedo[k] - _ACCENT[k])
-            light = albedo * (key * _KEY_COLOUR[k] + ambient * _AMBIENT_COLOUR[k]) + shine
-            colour[:] = np.sqrt(np.clip(light, 0, 1)) * np.float32(255)
-        return colours
+    def _project(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.camera.project(vertices, np.zeros(2), self.width, self.height)
+
+
+def _turned(angle: float) -> np.ndarray:
+    """[3, 3] float32: rows times it turn about the vertical by -angle, as seen by a camera that went round by angle."""
+    sin, cos = np.sin(angle), np.cos(angle)
+    return np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]], np.float32)

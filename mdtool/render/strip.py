@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mdtool.body.skinning import Body, posed_vertices
-from mdtool.motion.motion import Motion
-from mdtool.render.captions import caption, readable
+from mdtool.render.captions import caption
+from mdtool.render.exhibit import Exhibit
 from mdtool.render.framing import frame_motions, natural_aspect
 from mdtool.render.grid import Cell
 from mdtool.render.painter import Pose, Sheet, Tile, painted
-from mdtool.render.palette import body_colours
-from mdtool.render.scene import Look
+from mdtool.render.scene import Renderer
+from mdtool.render.shading import Look
 
 TILE_HEIGHT = 380
 MOST_TILES = 14
@@ -24,14 +24,15 @@ _TIME_PX = 14
 
 
 def strip_picture(
-    motions: Sequence[Motion],
+    exhibits: Sequence[Exhibit],
     body: Body,
     every: int | None = None,
     workers: int | None = None,
     captions: bool = True,
+    renderer: Renderer = "soft",
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Draw every `every`-th frame of every clip, the camera moving with the body.
+    """Draw every `every`-th frame of every clip, the camera moving with the body (figure 4.3 of the thesis).
 
     Args:
         every: step between tiles in frames; by default so that a row has at most 14 tiles.
@@ -40,21 +41,21 @@ def strip_picture(
     Returns:
         [rows * 380, width, 3] uint8.
     """
+    motions = [body.fitted(exhibit.motion) for exhibit in exhibits]
     width = round(TILE_HEIGHT * max(map(natural_aspect, motions)))
     shots = frame_motions(motions, width / TILE_HEIGHT, "track")
-    colours = body_colours([motion.action for motion in motions])
     rows = []
-    for motion, (camera, centres), colour in zip(motions, shots, colours, strict=True):
+    for exhibit, motion, (camera, centres) in zip(exhibits, motions, shots, strict=True):
         frames = np.arange(0, len(motion), every or -(-len(motion) // MOST_TILES))
-        look = Look(body.faces, colour, body.accent, body.openness)
+        look = Look(body.faces, exhibit.colour, body.accent, body.openness)
         tile = Tile(Cell(0, 0, width, TILE_HEIGHT), camera, look)
-        sheet = Sheet(width, TILE_HEIGHT, (tile,), _SAMPLES, checker=False)
+        sheet = Sheet(width, TILE_HEIGHT, (tile,), _SAMPLES, checker=False, renderer=renderer)
         skins = posed_vertices(body, motion, frames)
         poses = ([Pose(skin, centres[frame])] for skin, frame in zip(skins, frames, strict=True))
         pictures = list(painted(sheet, poses, len(frames), workers))
-        rows.append(_row(motion, pictures, frames / motion.fps, captions))
+        rows.append(_row(exhibit.caption, pictures, frames / motion.fps, captions))
         if progress:
-            progress(len(rows), len(motions))
+            progress(len(rows), len(exhibits))
     strip = np.empty((TILE_HEIGHT * len(rows), max(row.shape[1] for row in rows), 3), np.uint8)
     strip[:] = rows[0][0, -1]  # The background, where a row ends early.
     for k, row in enumerate(rows):
@@ -62,7 +63,7 @@ def strip_picture(
     return strip
 
 
-def _row(motion: Motion, pictures: list[np.ndarray], times_s: np.ndarray, captions: bool) -> np.ndarray:
+def _row(words: str, pictures: list[np.ndarray], times_s: np.ndarray, captions: bool) -> np.ndarray:
     """One clip's tiles from left to right with its name and their times; [380, width, 3] uint8."""
     row = np.concatenate(pictures, axis=1)
     if captions:
@@ -70,7 +71,6 @@ def _row(motion: Motion, pictures: list[np.ndarray], times_s: np.ndarray, captio
         for k, time_s in enumerate(times_s):
             left = k * width + 8
             caption(f"{time_s:.2f} s", left, TILE_HEIGHT - _TIME_PX - 8, _TIME_PX, width - 8).stamp(row)
-        words = readable(motion.action or motion.name)
         if words:
             caption(words, 12, 10, _HEADING_PX, row.shape[1] - 12).stamp(row)
     return row

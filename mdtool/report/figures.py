@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from mdtool.body.mannequin import mannequin
 from mdtool.motion.file import read_motions
+from mdtool.render.exhibit import exhibits
 from mdtool.render.strip import strip_picture
 from mdtool.report.collect import Run, Setup, Study
 from mdtool.report.plots import Curve, curves_plot, draws_plot, figure_png, figure_svg
@@ -74,7 +75,7 @@ def study_strip(
     names = [*(name for name in STRIP_ACTIONS if name in first), *reversed(first)]
     chosen = [first[name] for name in dict.fromkeys(names)][:STRIP_ROWS]
     clips = [motion.slice(0, min(len(motion), STRIP_FRAMES)) for motion in chosen]
-    return run, strip_picture(clips, mannequin(), STRIP_EVERY, workers, progress=progress)
+    return run, strip_picture(exhibits(clips), mannequin(), STRIP_EVERY, workers, progress=progress)
 
 
 def fid_curve(study: Study, key: str, setup: Setup, label: str | None = None) -> Curve | None:

@@ -17,6 +17,7 @@ from mdtool.methods.registry import build
 from mdtool.methods.registry import makes_motion as method_makes_motion
 from mdtool.motion.file import file_sha256
 from mdtool.motion.motion import TRAIN, MotionSet
+from mdtool.networks.precision import bf16_is_native
 from mdtool.training.batches import WindowSource
 from mdtool.training.checkpoint import RunFolder
 from mdtool.training.distributed import Ranks
@@ -51,6 +52,20 @@ def resolve(preset: str, table: dict[str, Any], data: Path, motions: MotionSet) 
     if unknown:
         raise MdtoolError(f"preset {preset}: unknown section {sorted(unknown)[0]!r}; sections: method, train, model")
     return config
+
+
+def settle_precision(config: RunConfig, folder: RunFolder, device: torch.device) -> RunConfig:
+    """Replace precision "auto" by what the run in `folder` began with, else by what the device is fast in.
+
+    A run that moves to another machine so goes on with the numbers that it started with.
+    """
+    if config.train.precision != "auto":
+        return config
+    if folder.config_path.exists():
+        chosen = folder.read_config().train.precision
+    else:
+        chosen = "bf16" if bf16_is_native(device) else "fp32"
+    return config.model_copy(update={"train": config.train.model_copy(update={"precision": chosen})})
 
 
 def train(

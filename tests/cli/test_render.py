@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from mdtool.cli.render import render
 from mdtool.errors import MdtoolError
-from mdtool.motion.file import write_motions
+from mdtool.motion.file import read_motions, write_motions
 from mdtool.motion.motion import Motion, MotionSet
 from mdtool.motion.skeleton import JOINTS, STANDING_PELVIS_HEIGHT
 
@@ -71,9 +72,15 @@ def test_chosen_actions_in_one_frame(file: Path, tmp_path: Path) -> None:
         (("--size", "big"), "write it as 1280x720"),
         (("--out", "film.mov"), "end its name in"),
         (("--out", "film.mp4", "--frame", "2"), "name a .png"),
+        (("--ghost",), "name it with --beside OTHER.h5"),
+        (("--beside", "some.h5", "--ghost", "--out", "strip.png"), "has no ghosts: add --frame"),
+        (("--beside", "nothing.h5"), "no such file: nothing.h5"),
+        (("--show", "contacts,bones"), "cannot show 'bones'"),
+        (("--body", "nobody"), "no body model at nobody"),
     ],
 )
-def test_mistakes(file: Path, words: tuple[str, ...], sentence: str) -> None:
+def test_mistakes(file: Path, words: tuple[str, ...], sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
     with pytest.raises(MdtoolError, match=sentence):
         typed(file, *words)
 
@@ -81,3 +88,43 @@ def test_mistakes(file: Path, words: tuple[str, ...], sentence: str) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(MdtoolError, match="no such file"):
         typed(tmp_path / "none.h5")
+
+
+def test_two_files_side_by_side_and_as_a_ghost(file: Path, tmp_path: Path) -> None:
+    write_motions(tmp_path / "other.h5", MotionSet.from_clips([moved(clip) for clip in read_motions(file)]))
+    words = ("--beside", tmp_path / "other.h5", "--clip", 1, "--frame", 3, "--size", "320x180", "--jobs", 1)
+    output = typed(file, *words, "--out", tmp_path / "pair.png", "--show", "contacts, trails", "--camera", "orbit")
+    assert f"clip 1 (run) beside those of {tmp_path / 'other.h5'}" in output
+    assert "clip 1 (run) with ghosts of" in typed(file, *words, "--ghost", "--out", tmp_path / "ghost.png")
+    with Image.open(tmp_path / "pair.png") as pair, Image.open(tmp_path / "ghost.png") as ghost:
+        halves = np.asarray(pair).astype(int)
+        shown = np.asarray(ghost).astype(int)
+    orange = [(part[..., 0] - part[..., 2]).max() for part in (halves[:, :155], halves[:, 165:], shown)]
+    assert orange[0] < 60 < 90 < orange[1]
+    assert orange[2] > 60
+
+
+def moved(clip: Motion) -> Motion:
+    return replace(clip, root=clip.root + np.float32([0.9, 0, 0]))
+
+
+def test_storyboard(file: Path, tmp_path: Path) -> None:
+    words = ("--style", "storyboard", "--panels", 2, "--clip", 0, "--jobs", 1, "--out", tmp_path / "board.png")
+    assert "802x400" in typed(file, *words)
+
+
+def test_a_body_model_by_option_and_by_environment(
+    file: Path, tmp_path: Path, golden_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = golden_folder / "smpl_synthetic.pkl"
+    if not model.exists():
+        pytest.skip(f"no {model.name} in {golden_folder}: set MDTOOL_GOLDEN to the folder of golden arrays")
+    words = ("--clip", 0, "--frame", 0, "--size", "160x120", "--out")
+    typed(file, *words, tmp_path / "named.png", "--body", model)
+    typed(file, *words, tmp_path / "mannequin.png")
+    monkeypatch.setenv("MDTOOL_BODY", str(model))
+    typed(file, *words, tmp_path / "variable.png")
+    named, variable, mannequin = (
+        (tmp_path / f"{name}.png").read_bytes() for name in ("named", "variable", "mannequin")
+    )
+    assert named == variable != mannequin

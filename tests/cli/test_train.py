@@ -64,6 +64,28 @@ def test_the_readme_line_works_as_typed(place: Path, monkeypatch: pytest.MonkeyP
     assert RunFolder("runs/small").newest_step() == 3
 
 
+@pytest.mark.parametrize(("native", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_auto_precision_is_what_the_hardware_multiplies_and_stays_with_the_run(
+    place: Path, monkeypatch: pytest.MonkeyPatch, native: bool, expected: str
+) -> None:
+    monkeypatch.setattr("mdtool.training.run.bf16_is_native", lambda device: native)
+    typed = ("train", *DEBUG, "--precision", "auto", "--steps", 2)
+    done(*typed)
+    assert config()["train"]["precision"] == expected
+    monkeypatch.setattr("mdtool.training.run.bf16_is_native", lambda device: not native)
+    done(*typed)
+    assert config()["train"]["precision"] == expected
+
+
+def test_the_recogniser_of_positions_is_trained_and_judges(place: Path) -> None:
+    small = ("--set", "model.width=8", "--set", "model.frames=20", "--set", "train.warmup_steps=0", "--threads", 1)
+    printed = done("train", "--method", "gru-recogniser", "--steps", 2, "--batch", 4, *small)
+    assert printed.rstrip().endswith("next: mdtool evaluate")
+    assert config("runs/gru-recogniser")["method"] == "gru-recogniser"
+    done("evaluate", "motions.h5", "--seeds", 1, "--count", 6, "--split", "train", "--threads", 1)
+    assert json.loads(Path("results.json").read_text())["scores"]["fid_real_train"]["mean"] >= 0
+
+
 def test_every_option_reaches_the_settings(place: Path) -> None:
     done(
         "train", "motions.h5", *DEBUG, "--out", "elsewhere/mine", "--steps", 6, "--ema", 0.5, "--ema", 0.99,

@@ -39,7 +39,7 @@ def test_matrix_rate_is_in_gflops() -> None:
 def test_the_verb_writes_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["bench", "--preset", "debug", "--batch", "2", "--repeats", "1", "--threads", "1"]
+    words = ["bench", "--preset", "debug", "--batch", "2", "--repeats", "1", "--threads", "1", "--no-drawing"]
     monkeypatch.setattr(sys, "argv", ["mdtool", *words, "--out", str(tmp_path / "bench.json")])
     with pytest.raises(SystemExit) as stop:
         main()

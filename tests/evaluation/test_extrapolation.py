@@ -19,14 +19,23 @@ def test_the_line_ends_at_the_distance_of_the_distributions() -> None:
     truth = dimensions * (shift**2 + (scale - 1) ** 2)
     tested = features(6000, dimensions, 1, scale, shift)
     reference = features(6000, dimensions, 2)
-    found = fid_for_infinity(tested[:1500], reference[:1500])
-    assert found.fid == pytest.approx(truth, rel=0.05)
-    assert found.counts[-1] == 1500
-    # At 150 motions the plain number is far off, and on the line.
-    plain = fid(tested[:150], reference[:150])
-    assert plain > 1.5 * truth
-    assert found.fid + found.slope / 150 == pytest.approx(np.mean(found.fids[0]), rel=0.1)
-    assert found.residual < 0.1 * truth
+    found = fid_for_infinity(tested, reference)
+    assert found.fid == pytest.approx(truth, rel=0.06)
+    assert found.counts[-1] == 6000
+    # At a tenth of the motions the plain number is far off, and on the line.
+    assert found.counts[0] == 600
+    assert found.fids[0] > 1.15 * truth
+    assert found.fid + found.slope / 600 == pytest.approx(found.fids[0], rel=0.01)
+    assert found.residual < 0.01 * truth
+
+
+def test_a_thousand_motions_tell_the_distance_that_their_own_fid_drowns() -> None:
+    spectrum = np.arange(1, 257) ** -0.5  # as uneven as a recogniser's 256 features
+    tested = features(1000, 256, 7) * spectrum
+    reference = features(1000, 256, 8) * spectrum * 1.1 + 0.02
+    truth = np.square(0.1 * spectrum).sum() + 256 * 0.02**2
+    assert fid(tested, reference) > 3 * truth
+    assert fid_for_infinity(tested, reference).fid == pytest.approx(truth, rel=0.15)
 
 
 def test_two_draws_of_one_distribution_are_nothing_apart() -> None:

@@ -33,7 +33,7 @@ def turned(batch: Batch, yaw: float) -> Tensor:
 @pytest.mark.parametrize("heading", [True, False])
 def test_heading_decides_whether_a_turn_matters(heading: bool) -> None:
     torch.manual_seed(0)
-    recogniser = Recogniser({"width": 4, "heading": heading}, ["a", "b"], 20.0)
+    recogniser = Recogniser({"width": 8, "heading": heading}, ["a", "b"], 20.0)
     batch = windows()
     straight = recogniser.features_and_logits(batch.rot6d, batch.root)[0]
     around = recogniser.features_and_logits(turned(batch, 0.7 * math.pi), batch.root)[0]
@@ -42,7 +42,7 @@ def test_heading_decides_whether_a_turn_matters(heading: bool) -> None:
 
 def test_translation_is_never_seen() -> None:
     torch.manual_seed(0)
-    recogniser = Recogniser({"width": 4}, ["a", "b"], 20.0)
+    recogniser = Recogniser({"width": 8}, ["a", "b"], 20.0)
     batch = windows()
     torch.testing.assert_close(
         recogniser.features_and_logits(batch.rot6d, batch.root),
@@ -51,15 +51,15 @@ def test_translation_is_never_seen() -> None:
 
 
 def test_features_have_four_times_the_width() -> None:
-    recogniser = Recogniser({"width": 4}, ["a", "b", "c"], 20.0)
+    recogniser = Recogniser({"width": 8}, ["a", "b", "c"], 20.0)
     features, logits = recogniser.features_and_logits(windows().rot6d, windows().root)
-    assert features.shape == (8, 16)
+    assert features.shape == (8, 32)
     assert logits.shape == (8, 3)
 
 
 def test_it_learns_two_poses_apart() -> None:
     torch.manual_seed(0)
-    recogniser = Recogniser({"width": 4}, ["a", "b"], 20.0)
+    recogniser = Recogniser({"width": 8}, ["a", "b"], 20.0)
     batch = windows(16)
     optimiser = torch.optim.Adam(recogniser.parameters(), 1e-2)
     first = float(recogniser.losses(batch, torch.Generator())["loss"].mean().detach())

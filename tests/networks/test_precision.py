@@ -54,3 +54,11 @@ def test_attention_is_the_same_either_way() -> None:
     kernel = attention(q, k, v, visible)
     torch.backends.mkldnn.matmul.fp32_precision = "bf16"
     torch.testing.assert_close(attention(q, k, v, visible), kernel, rtol=0, atol=2e-6 if use_fast_float32() else 2e-2)
+
+
+def test_bf16_is_native_only_where_the_processor_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False, raising=False)
+    assert not precision.bf16_is_native(torch.device("cpu"))
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    assert precision.bf16_is_native(torch.device("cpu"))

@@ -13,24 +13,32 @@ from PIL import Image
 from mdtool.body.skinning import Body, posed_vertices
 from mdtool.errors import MdtoolError
 from mdtool.motion.motion import Motion
-from mdtool.render import picture as module
+from mdtool.render.exhibit import exhibits
 from mdtool.render.film import Film
-from mdtool.render.picture import RenderOptions, render_motions
+from mdtool.render.picture import Rendered, RenderOptions, render_exhibits
 from mdtool.render.video import gif_fps, write_mp4
 
 MakeMotion = Callable[..., Motion]
+Render = Callable[..., Rendered]
 
 
-@pytest.fixture(autouse=True)
-def _draw_a_ball(ball_body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "mannequin", lambda: ball_body)
+@pytest.fixture
+def render_motions(ball_body: Body) -> Callable[..., Rendered]:
+    """Draw motions as balls."""
+
+    def render(path: Path, motions: list[Motion], options: RenderOptions, progress: Callable) -> Rendered:
+        return render_exhibits(path, exhibits(motions), ball_body, options, progress)
+
+    return render
 
 
 def quiet(done: int, total: int) -> None:
     """No progress bar."""
 
 
-def test_mp4_holds_the_frames_at_the_asked_rate(make_motion: MakeMotion, ball_body: Body, tmp_path: Path) -> None:
+def test_mp4_holds_the_frames_at_the_asked_rate(
+    render_motions: Render, make_motion: MakeMotion, ball_body: Body, tmp_path: Path
+) -> None:
     motions = [make_motion(frames=24, fps=119.88, speed=1.0), make_motion(frames=4, fps=20.0, action="short")]
     path = tmp_path / "film.mp4"
     rendered = render_motions(path, motions, RenderOptions(size=(320, 160), fps=24, workers=1), quiet)
@@ -43,7 +51,7 @@ def test_mp4_holds_the_frames_at_the_asked_rate(make_motion: MakeMotion, ball_bo
         frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(stream)]
     assert len(frames) == 5
     assert path.read_bytes().find(b"moov") < path.read_bytes().find(b"mdat")  # plays before it is all there
-    film = Film(motions, ball_body, 320, 160, 24.0)
+    film = Film(exhibits(motions), ball_body, 320, 160, 24.0)
     drawn = [frame.astype(int) for frame in film.pictures(1)]
     for shown, meant in zip(frames, drawn, strict=True):
         assert np.abs(shown - meant).mean() < 2.5
@@ -61,7 +69,7 @@ def test_colours_survive_the_encoder(tmp_path: Path) -> None:
 
 def test_short_clips_hold_their_last_pose(make_motion: MakeMotion, ball_body: Body) -> None:
     long, short = make_motion(frames=30, fps=10.0), make_motion(frames=5, fps=10.0, speed=1.0)
-    film = Film([long, short], ball_body, 200, 100, 10.0, "fixed", captions=False)
+    film = Film(exhibits([long, short]), ball_body, 200, 100, 10.0, "fixed", captions=False)
     assert film.frames == 30
     first, last_of_short, later, end = film.pictures(1, [0, 4, 12, 29])
     half = slice(101, None)
@@ -72,7 +80,7 @@ def test_short_clips_hold_their_last_pose(make_motion: MakeMotion, ball_body: Bo
 
 def test_poses_between_frames_are_interpolated(make_motion: MakeMotion, ball_body: Body) -> None:
     motion = make_motion(frames=11, fps=10.0, speed=2.0)
-    film = Film([motion], ball_body, 64, 64, 40.0, "fixed")
+    film = Film(exhibits([motion]), ball_body, 64, 64, 40.0, "fixed")
     assert film.frames == 44
     pelvis = [poses[0].vertices.mean(axis=0)[2] for poses in film._poses(range(film.frames))]
     np.testing.assert_allclose(np.diff(pelvis[:41]), 0.05, atol=1e-4)
@@ -80,7 +88,7 @@ def test_poses_between_frames_are_interpolated(make_motion: MakeMotion, ball_bod
 
 
 def test_several_processes_draw_the_same_frames_in_order(make_motion: MakeMotion, ball_body: Body) -> None:
-    film = Film([make_motion(frames=20, speed=2.0)], ball_body, 96, 64, 20.0, "fixed")
+    film = Film(exhibits([make_motion(frames=20, speed=2.0)]), ball_body, 96, 64, 20.0, "fixed")
     alone, together = list(film.pictures(1)), list(film.pictures(2))
     np.testing.assert_array_equal(alone, together)
     assert len(np.unique([frame.astype(int).sum() for frame in alone])) > 10
@@ -90,7 +98,7 @@ def test_frames_are_made_only_when_asked_for(
     make_motion: MakeMotion, ball_body: Body, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long film is drawn in constant memory: skin is made a few frames ahead, not for the whole film."""
-    film = Film([make_motion(frames=2000)], ball_body, 64, 64, 20.0)
+    film = Film(exhibits([make_motion(frames=2000)]), ball_body, 64, 64, 20.0)
     made = []
     monkeypatch.setattr(
         "mdtool.render.film.posed_vertices",
@@ -102,7 +110,7 @@ def test_frames_are_made_only_when_asked_for(
     assert sum(made) <= 32
 
 
-def test_gif_moves_for_ever_with_few_colours(make_motion: MakeMotion, tmp_path: Path) -> None:
+def test_gif_moves_for_ever_with_few_colours(render_motions: Render, make_motion: MakeMotion, tmp_path: Path) -> None:
     path = tmp_path / "film.gif"
     rendered = render_motions(path, [make_motion(frames=8, speed=2.0)], RenderOptions(size=(160, 90), workers=1), quiet)
     with Image.open(path) as image:
@@ -118,12 +126,40 @@ def test_gif_moves_for_ever_with_few_colours(make_motion: MakeMotion, tmp_path: 
     assert len(np.unique(shown[0].reshape(-1, 3), axis=0)) <= 256
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [(".webm", "vp9"), (".webp", "webp")])
+def test_other_films_move_too(
+    render_motions: Render, make_motion: MakeMotion, ball_body: Body, tmp_path: Path, suffix: str, codec: str
+) -> None:
+    path = tmp_path / f"film{suffix}"
+    options = RenderOptions(size=(160, 90), fps=25, workers=1)
+    rendered = render_motions(path, [make_motion(frames=8, speed=2.0)], options, quiet)
+    assert rendered.frames == 10
+    if suffix == ".webp":
+        with Image.open(path) as image:
+            assert (image.n_frames, image.size, image.info["loop"]) == (10, (160, 90), 0)
+            shown = []
+            for frame in (0, 9):
+                image.seek(frame)
+                shown.append(np.asarray(image.convert("RGB")).astype(int))
+            assert image.info["duration"] == 40
+    else:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            assert stream.codec_context.name == codec
+            assert stream.average_rate == 25
+            shown = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode(stream)]
+            assert len(shown) == 10
+    drawn = list(Film(exhibits([make_motion(frames=8, speed=2.0)]), ball_body, 160, 90, 25.0).pictures(1, [0, 9]))
+    assert np.abs(shown[0] - drawn[0]).mean() < 4
+    assert np.abs(shown[-1] - drawn[1]).mean() < 4
+
+
 @pytest.mark.parametrize(("asked", "held"), [(20, 20), (30, 100 / 3), (25, 25), (60, 50), (15, 100 / 7)])
 def test_gif_rates(asked: float, held: float) -> None:
     assert gif_fps(asked) == pytest.approx(held)
 
 
-def test_strip_shows_every_kth_frame(make_motion: MakeMotion, tmp_path: Path) -> None:
+def test_strip_shows_every_kth_frame(render_motions: Render, make_motion: MakeMotion, tmp_path: Path) -> None:
     path = tmp_path / "strip.png"
     motions = [make_motion(frames=10, speed=1.0), make_motion(frames=4, action="short")]
     seen = []
@@ -144,19 +180,28 @@ def test_strip_shows_every_kth_frame(make_motion: MakeMotion, tmp_path: Path) ->
         assert saturated[:380, k * tile : (k + 1) * tile].nonzero()[1].mean() == pytest.approx(middle, abs=tile / 8)
 
 
-def test_single_frame(make_motion: MakeMotion, ball_body: Body, tmp_path: Path) -> None:
+def test_single_frame(render_motions: Render, make_motion: MakeMotion, ball_body: Body, tmp_path: Path) -> None:
     path, motion = tmp_path / "frame.png", make_motion(frames=9, speed=2.0)
     render_motions(path, [motion], RenderOptions(size=(128, 96), frame=7, camera="fixed"), quiet)
-    expected = next(Film([motion], ball_body, 128, 96, motion.fps, "fixed").pictures(1, [7]))
+    expected = next(Film(exhibits([motion]), ball_body, 128, 96, motion.fps, "fixed").pictures(1, [7]))
     np.testing.assert_array_equal(np.asarray(Image.open(path)), expected)
 
 
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("film.avi", RenderOptions(), "end its name in .mp4, .gif, .png"),
+        ("film.avi", RenderOptions(), "end its name in .mp4, .webm, .gif, .webp, .png"),
         ("film", RenderOptions(), "end its name in"),
-        ("film.mp4", RenderOptions(strip_every=2), "name a .png"),
+        (
+            "film.mp4",
+            RenderOptions(strip_every=2),
+            "--strip-every makes a picture, and .*film.mp4 is a film: name a .png",
+        ),
+        ("film.webm", RenderOptions(style="storyboard"), "--style storyboard makes a picture"),
+        ("film.png", RenderOptions(panels=4), "a strip has no panels"),
+        ("film.png", RenderOptions(style="storyboard", strip_every=2), "a storyboard chooses its frames"),
+        ("film.mp4", RenderOptions(show=("bones",)), "cannot show 'bones': choose from contacts, trails"),
+        ("film.webp", RenderOptions(size=(321, 200)), "a .webp file needs even sizes"),
         ("film.gif", RenderOptions(frame=2), "name a .png"),
         ("film.png", RenderOptions(frame=2, strip_every=3), "not both"),
         ("film.png", RenderOptions(frame=99), "frames 0 to 3"),
@@ -165,21 +210,21 @@ def test_single_frame(make_motion: MakeMotion, ball_body: Body, tmp_path: Path) 
     ],
 )
 def test_what_cannot_be_drawn_is_one_sentence(
-    make_motion: MakeMotion, tmp_path: Path, name: str, options: RenderOptions, words: str
+    render_motions: Render, make_motion: MakeMotion, tmp_path: Path, name: str, options: RenderOptions, words: str
 ) -> None:
     with pytest.raises(MdtoolError, match=words):
         render_motions(tmp_path / name, [make_motion(frames=4)], options, quiet)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".gif", ".png"])
-def test_unwritable_place(make_motion: MakeMotion, tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".webp", ".png"])
+def test_unwritable_place(render_motions: Render, make_motion: MakeMotion, tmp_path: Path, suffix: str) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(MdtoolError, match="cannot write"):
         render_motions(tmp_path / "file" / f"x{suffix}", [make_motion(frames=2)], RenderOptions(size=(64, 64)), quiet)
 
 
-def test_a_film_that_fails_leaves_the_old_file(make_motion: MakeMotion, tmp_path: Path) -> None:
+def test_a_film_that_fails_leaves_the_old_file(render_motions: Render, make_motion: MakeMotion, tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(b"the old film")
 

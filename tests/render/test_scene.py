@@ -8,7 +8,9 @@ import pytest
 from mdtool.body.skinning import Body
 from mdtool.render.camera import Camera
 from mdtool.render.floor import Floor
-from mdtool.render.scene import Look, Scene
+from mdtool.render.overlay import Overlay
+from mdtool.render.scene import Scene
+from mdtool.render.shading import Look
 from mdtool.render.shadow import ShadowMap
 
 WIDTH, HEIGHT = 240, 200
@@ -123,3 +125,85 @@ def test_sky_has_no_floor_and_the_sheet_no_sky() -> None:
     assert 0 < floor.first_row < HEIGHT / 2
     assert np.ptp(top, axis=1).max() == 0
     assert np.ptp(Floor(CAMERA, WIDTH, HEIGHT, checker=False).picture(np.zeros(2)), axis=(0, 1)).max() == 0
+
+
+def test_going_round_a_ball_moves_only_the_floor(ball_body: Body) -> None:
+    """From a quarter turn on, the tiles of half a metre look the same again; an eighth shows them on their corners."""
+    vertices = ball_body.vertices.numpy()
+    room = scene(ball_body)
+    start, eighth, quarter = (room.draw(vertices, np.zeros(2), turn).astype(int) for turn in (0, np.pi / 4, np.pi / 2))
+    ball = (start[..., 2] - start[..., 0]) > 60
+    assert np.abs(start - quarter)[ball].mean() < 2
+    assert np.abs(room.floor.picture(np.zeros(2)) - room.floor.picture(np.zeros(2), np.pi / 2)).mean() < 10
+    assert np.abs(start - eighth)[~ball].mean() > 3
+
+
+def test_a_turned_scene_is_the_scene_of_a_camera_elsewhere(ball_body: Body) -> None:
+    """What is to the right of a camera in front is nearest to one that went round by a quarter."""
+    vertices = ball_body.vertices.numpy() + np.float32([0.5, 0, 0])
+    beside = Camera(azimuth=np.pi / 2, height=0.8, distance=4.0)
+    look = Look(ball_body.faces, (0.2, 0.3, 0.9))
+    there = Scene(beside, look, WIDTH, HEIGHT).draw(vertices, np.zeros(2)).astype(int)
+    turned = scene(ball_body).draw(vertices, np.zeros(2), np.pi / 2).astype(int)
+    silhouettes = [(picture[..., 2] - picture[..., 0]) > 60 for picture in (there, turned)]
+    assert (silhouettes[0] ^ silhouettes[1]).sum() < 0.01 * silhouettes[0].sum()
+
+
+def green(picture: np.ndarray) -> np.ndarray:
+    return (picture[..., 1].astype(int) - picture[..., 0]) > 50
+
+
+def test_contacts_are_green_discs_on_the_floor(ball_body: Body) -> None:
+    room, vertices = scene(ball_body), ball_body.vertices.numpy()
+    place = np.array([[0.6, 0.4]], np.float32)
+    drawn = green(room.draw(vertices, np.zeros(2), overlay=Overlay(contacts=place)))
+    pixel, _ = CAMERA.project(np.array([[0.6, 0, 0.4]], np.float32), np.zeros(2), WIDTH, HEIGHT)
+    rows, columns = np.nonzero(drawn)
+    np.testing.assert_allclose([columns.mean(), rows.mean()], pixel[0], atol=1.5)
+    assert not green(room.draw(vertices, np.zeros(2))).any()
+    # The mark goes round with the world.
+    turned = green(room.draw(vertices, np.zeros(2), np.pi / 2, Overlay(contacts=place)))
+    pixel, _ = CAMERA.project(np.array([[-0.4, 0, 0.6]], np.float32), np.zeros(2), WIDTH, HEIGHT)
+    rows, columns = np.nonzero(turned)
+    np.testing.assert_allclose([columns.mean(), rows.mean()], pixel[0], atol=1.5)
+
+
+def test_trails_are_hidden_by_the_body_and_fade(ball_body: Body) -> None:
+    room, vertices = scene(ball_body), ball_body.vertices.numpy()
+    height = float(vertices[:, 1].mean())
+    across = np.linspace(-1.1, 1.1, 20, dtype=np.float32)
+
+    def changed(depth: float) -> np.ndarray:
+        path = np.stack([across, np.full_like(across, height), np.full_like(across, depth)], axis=1)
+        away = path + np.float32([0, 90, 0])
+        trails = np.stack([path, away, away, away])
+        before = room.draw(vertices, np.zeros(2)).astype(int)
+        return np.abs(room.draw(vertices, np.zeros(2), overlay=Overlay(trails=trails)) - before).sum(axis=2)
+
+    behind, before = changed(-0.6), changed(0.6)
+    middle = slice(WIDTH // 2 - 10, WIDTH // 2 + 10)
+    assert behind[:, middle].max() == 0
+    assert before[:, middle].max() > 60
+    assert before[:, WIDTH * 2 // 3 :].max() > 2 * before[:, : WIDTH // 5].max() > 0
+
+
+def test_a_ghost_lets_the_room_shine_through_and_hides_behind_the_body(ball_body: Body) -> None:
+    vertices = ball_body.vertices.numpy()
+    look = Look(ball_body.faces, (0.2, 0.3, 0.9))
+    room = Scene(CAMERA, look, WIDTH, HEIGHT, ghost=Look(ball_body.faces, (0.9, 0.3, 0.2)))
+    plain = room.draw(vertices, np.zeros(2)).astype(int)
+
+    def with_ghost(x: float, z: float) -> np.ndarray:
+        return room.draw(vertices, np.zeros(2), overlay=Overlay(ghost=vertices + np.float32([x, 0, z]))).astype(int)
+
+    solid = scene(ball_body).draw(vertices, np.zeros(2))
+    np.testing.assert_array_equal(plain, solid)
+    beside = with_ghost(0.8, 0.0)
+    red = (beside[..., 0] - beside[..., 2]) > 40
+    assert red.sum() > 500
+    assert beside[red].mean() < plain[red].mean()
+    ball = (plain[..., 2] - plain[..., 0]) > 60
+    behind, before = with_ghost(0.0, -0.9), with_ghost(0.0, 0.9)
+    inside = ball & np.roll(ball, 6, 0) & np.roll(ball, -6, 0) & np.roll(ball, 6, 1) & np.roll(ball, -6, 1)
+    np.testing.assert_array_equal(behind[inside], plain[inside])
+    assert np.abs(before - plain)[inside].mean() > 20

@@ -18,7 +18,7 @@ from mdtool.errors import MdtoolError
 from mdtool.motion.file import provenance
 from mdtool.motion.motion import TEST, TRAIN, Motion, MotionSet
 
-_PERFORM: dict[str, Callable[[Take], Pose]] = {
+EXERCISES: dict[str, Callable[[Take], Pose]] = {
     "jumping-jack": jumping_jack,
     "squatting": squatting,
     "left-stretching": left_stretching,
@@ -30,7 +30,8 @@ _PERFORM: dict[str, Callable[[Take], Pose]] = {
     "standing-toe-touches": standing_toe_touches,
     "walking": walking,
 }
-ACTIONS: tuple[str, ...] = tuple(_PERFORM)
+"""How each action is performed."""
+ACTIONS: tuple[str, ...] = tuple(EXERCISES)
 """Names of the actions, as UESTC has them where it has them; a clip's chance depends on the place in this list."""
 
 
@@ -66,7 +67,7 @@ def _clip(action: str, clip: int, seed: int, fps: float, test_fraction: float, f
     take = Take(seed, ACTIONS.index(action), clip, fps, frames)
     facing_deg = float(np.clip(take.rng.normal(0, 8), -20, 20))
     place = (take.draw(-0.15, 0.15), take.draw(-0.15, 0.15))
-    pose = take.imprecise(_PERFORM[action](take))
+    pose = take.imprecise(EXERCISES[action](take))
     rot6d, root = assemble(pose, facing_deg, place)
     return Motion(
         rot6d=rot6d,
@@ -87,7 +88,7 @@ def _is_tested(performer: int, fraction: float) -> bool:
 def _check(
     clips_per_action: int, seed: int, fps: float, names: list[str], test_fraction: float, frames: tuple[int, int]
 ) -> None:
-    unknown = [name for name in names if name not in _PERFORM]
+    unknown = [name for name in names if name not in EXERCISES]
     if unknown:
         raise MdtoolError(f"unknown action {unknown[0]!r}: choose from {', '.join(ACTIONS)}")
     if not names:

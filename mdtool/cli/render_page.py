@@ -1,0 +1,88 @@
+"""`mdtool render … --out page.html`: motions in one self-contained page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mdtool.body.skinning import Body
+    from mdtool.motion.motion import Motion
+    from mdtool.render.picture import RenderOptions
+
+CLIPS_IN_PAGE = 24
+"""Motions in a page when the caller does not say how many."""
+
+
+def is_page(out: Path, options: RenderOptions, ghost: bool) -> bool:
+    """Whether `out` is a page.
+
+    Raises:
+        MdtoolError: it is, and options for films were given.
+    """
+    from mdtool.errors import MdtoolError
+
+    if out.suffix.lower() != ".html":
+        return False
+    films = {
+        "--size": options.size,
+        "--fps": options.fps,
+        "--strip-every": options.strip_every,
+        "--panels": options.panels,
+        "--frame": options.frame,
+        "--show": options.show or None,
+        "--ghost": ghost or None,
+        "--jobs": options.workers,
+    }
+    given = [name for name, value in films.items() if value is not None]
+    if given:
+        raise MdtoolError(f"{given[0]} means nothing in a page, which draws as the reader likes: leave it out")
+    return True
+
+
+def render_page(
+    out: Path,
+    files: tuple[Path, Path | None],
+    chosen: Sequence[int],
+    clips: Sequence[Motion],
+    others: Sequence[Motion],
+    body: Body,
+    follow: bool,
+    captions: bool,
+) -> str:
+    """Write the page; what to tell about it.
+
+    Args:
+        files: the motion file, and the one beside it.
+        chosen: indices of `clips` in the first.
+        others: clips of the second to play beside them; none without one.
+
+    Raises:
+        MdtoolError: the page would be too large, or cannot be written.
+    """
+    from mdtool.page.motions import Row, Start, write_motion_page
+
+    file, beside = files
+    columns = [file.name] if beside is None else _told_apart(file, beside)
+    pairs = [list(pair) for pair in zip(clips, others, strict=True)] if others else [[clip] for clip in clips]
+    rows = [
+        Row(pair[0].action.replace("_", " ") or f"clip {index}", _note(index, pair[0]), pair)
+        for index, pair in zip(chosen, pairs, strict=True)
+    ]
+    write_motion_page(out, file.stem, columns, rows, body, Start(follow, captions))
+    count = len(clips) * len(columns)
+    size = out.stat().st_size
+    wrote = f"wrote {out}: {count} motion{'s' * (count != 1)}, {size / 1e6:.1f} MB, plays in any browser, offline"
+    return f"{wrote}\nnext: open {out}"
+
+
+def _told_apart(first: Path, second: Path) -> list[str]:
+    """Names of two files: their own, or their folders', or their whole paths, whatever differs."""
+    pairs = ([path.name for path in (first, second)], [path.parent.name for path in (first, second)])
+    return next((pair for pair in pairs if pair[0] != pair[1]), [str(first), str(second)])
+
+
+def _note(index: int, motion: Motion) -> str:
+    """'clip 3, subject', as short as it can be."""
+    return f"clip {index}" + (f", {motion.subject}" if motion.subject else "")

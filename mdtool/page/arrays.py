@@ -1,0 +1,74 @@
+"""Bodies and motions as the page's JSON: typed arrays in base64, which the player reads back."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+import torch
+
+from mdtool.body.skinning import Body
+from mdtool.motion.contacts import foot_contacts
+from mdtool.motion.motion import Motion
+from mdtool.motion.rotations import matrix_to_quaternion, rot6d_to_matrix
+
+QUATERNION_UNITS = 32767
+"""Stored quaternion entries in one: an int16 holds -1 … 1. The error of a joint's angle is below 0.01°."""
+INFLUENCES = 4
+"""Joints that may move a vertex in the browser; a vertex's weakest beyond them are dropped."""
+
+
+def typed_array(values: np.ndarray) -> dict[str, str]:
+    """An array of any shape as {kind, data}: its type (f4, i2, u1, u2, u4) and its little-endian bytes in base64."""
+    kind = values.dtype.str[1:]
+    content = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
+    return {"kind": kind, "data": base64.b64encode(content).decode("ascii")}
+
+
+def body_to_json(body: Body) -> dict[str, Any]:
+    """The mesh in its rest pose, the joints it hangs on, and the four strongest influences on every vertex."""
+    weights = body.weights.numpy()
+    index = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
+    strongest = np.take_along_axis(weights, index, axis=1)
+    strongest = strongest / strongest.sum(1, keepdims=True)
+    count = len(weights)
+    accent = np.ones(count) if body.accent is None else body.accent
+    openness = np.ones(count) if body.openness is None else body.openness
+    return {
+        "vertices": typed_array(body.vertices.numpy().astype(np.float32)),
+        "faces": typed_array(body.faces.astype(np.uint16 if count < 2**16 else np.uint32)),
+        "skin_index": typed_array(index.astype(np.uint8)),
+        "skin_weight": typed_array(np.rint(strongest * 65535).astype(np.uint16)),
+        "accent": typed_array(accent.astype(np.float32)),
+        "openness": typed_array(np.rint(openness * 255).astype(np.uint8)),
+        "joints": [[round(float(value), 6) for value in joint] for joint in body.joints],
+        "parents": list(body.parents),
+        "helpers": [
+            {"joint": helper.joint, "axis": list(helper.axis), "share": helper.share, "least": float(helper.least)}
+            for helper in body.helpers
+        ],
+    }
+
+
+def motion_to_json(motion: Motion) -> dict[str, Any]:
+    """One clip: 24 quaternions (w, x, y, z) per frame in int16, the pelvis path in float32, contacts as four bits.
+
+    Bit k of a frame's contact byte is foot joint k of `motion.contacts`: left ankle, left toe, right ankle, right toe.
+    """
+    with torch.no_grad():
+        matrices = rot6d_to_matrix(torch.from_numpy(motion.rot6d.astype(np.float64)))
+        quaternions = matrix_to_quaternion(matrices).numpy()
+    contacts = foot_contacts(motion.positions(), motion.fps)
+    return {
+        "fps": motion.fps,
+        "frames": len(motion),
+        "rotations": typed_array(np.rint(quaternions * QUATERNION_UNITS).astype(np.int16)),
+        "root": typed_array(motion.root.astype(np.float32)),
+        "contacts": typed_array((contacts << np.arange(4)).sum(-1).astype(np.uint8)),
+    }
+
+
+def bytes_of_clip(frames: int) -> int:
+    """What a clip of so many frames takes in the page."""
+    return -(-frames * (24 * 4 * 2 + 3 * 4 + 1) // 3) * 4 + 300

@@ -1,0 +1,100 @@
+"""Motions in one HTML page that plays them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mdtool.atomic import write_text
+from mdtool.body.skinning import Body
+from mdtool.errors import MdtoolError
+from mdtool.motion.motion import Motion
+from mdtool.page.arrays import body_to_json, bytes_of_clip, motion_to_json
+from mdtool.page.document import document
+
+LARGEST_MB = 50
+"""Pages beyond this take browsers seconds to open and phones out of memory."""
+_EMPTY_PAGE_BYTES = 1_300_000
+"""Player, style and mannequin."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is shown together: one motion, or the same one from several sources."""
+
+    label: str
+    note: str
+    motions: Sequence[Motion | None]
+    """One per column; None where a column has no such motion."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What is switched on when the page opens."""
+
+    follow: bool = True
+    captions: bool = True
+
+
+def player_data(columns: Sequence[str], rows: Sequence[Row], body: Body, start: Start | None = None) -> dict[str, Any]:
+    """What the player reads: the body once, every motion once, and which are shown together.
+
+    Args:
+        columns: names of the sources; one, or several to compare.
+    """
+    clips: list[dict[str, Any]] = []
+    shown = []
+    for row in rows:
+        places: list[int | None] = []
+        for motion in row.motions:
+            places.append(None if motion is None else len(clips))
+            if motion is not None:
+                clips.append(motion_to_json(motion))
+        shown.append({"label": row.label, "note": row.note, "clips": places})
+    start = start or Start()
+    return {
+        "body": body_to_json(body),
+        "columns": [{"name": name} for name in columns],
+        "rows": shown,
+        "clips": clips,
+        "options": {"follow": start.follow, "captions": start.captions},
+    }
+
+
+def check_size(rows: Sequence[Row]) -> None:
+    """Refuse motions that would make a page nobody can open.
+
+    Raises:
+        MdtoolError: more than `LARGEST_MB`.
+    """
+    size = _EMPTY_PAGE_BYTES
+    size += sum(bytes_of_clip(len(motion)) for row in rows for motion in row.motions if motion is not None)
+    if size > LARGEST_MB * 1e6:
+        raise MdtoolError(
+            f"the page would have {size / 1e6:.0f} MB, and browsers open up to {LARGEST_MB} well: show fewer clips "
+            "(--clip, --action, --count) or less of each (--seconds)"
+        )
+
+
+def write_motion_page(
+    path: str | Path, title: str, columns: Sequence[str], rows: Sequence[Row], body: Body, start: Start | None = None
+) -> None:
+    """Write a page that plays motions, atomically.
+
+    Raises:
+        MdtoolError: it would be too large, or the place cannot be written.
+    """
+    check_size(rows)
+    count = sum(motion is not None for row in rows for motion in row.motions)
+    facts = [" beside ".join(columns) if len(columns) > 1 else "", f"{count} motion{'s' * (count != 1)}"]
+    words = " · ".join(html.escape(fact) for fact in facts if fact)
+    content = f"""<header class="top"><h1>{html.escape(title)}</h1><p class="quiet">{words}</p></header>
+<main><div class="player" data-player>{NO_SCRIPT}</div></main>"""
+    write_text(path, document(title, content, player_data(columns, rows, body, start)))
+
+
+NO_SCRIPT = '<noscript><p class="notice">This page needs JavaScript to play motions; it loads nothing.</p></noscript>'
+"""What a browser without JavaScript shows in the player's place."""

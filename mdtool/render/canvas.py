@@ -1,0 +1,80 @@
+"""Layers of one picture: solid ones that hide each other, and translucent ones laid over them where they are nearer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mdtool.render.rasteriser import rasterise
+
+
+class Canvas:
+    """The box of a picture that some layers cover, with `samples` × `samples` samples per pixel."""
+
+    def __init__(self, picture: np.ndarray, screens: Sequence[np.ndarray], samples: int) -> None:
+        """`picture` [H, W, 3] float32 in 0..255 is painted in place; `screens` are vertices in pixels [V, 2]."""
+        limit = np.array([picture.shape[1], picture.shape[0]])
+        low = np.floor(np.min([screen.min(0) for screen in screens], axis=0))
+        high = np.ceil(np.max([screen.max(0) for screen in screens], axis=0)) + 1
+        low, high = (np.clip(corner, 0, limit).astype(int) for corner in (low, high))
+        self.columns, self.rows = (int(size) for size in high - low)
+        self.samples = samples
+        self._low = low.astype(np.float32)
+        self._box = picture[low[1] : high[1], low[0] : high[0]]
+        self._nearness: np.ndarray | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything lies outside the picture."""
+        return self.columns < 1 or self.rows < 1
+
+    def rasterise(
+        self, screen: np.ndarray, values: np.ndarray, faces: np.ndarray, cull: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Samples [n] that faces cover, and their interpolated `values` [C, n]; column 0 is the nearness."""
+        samples = self.samples
+        place = (screen - self._low) * np.float32(samples)
+        return rasterise(place, values, faces, self.columns * samples, self.rows * samples, cull)
+
+    def lay(self, fine: np.ndarray, colours: np.ndarray, opacity: np.ndarray | None = None) -> None:
+        """Blend samples `fine` [n] of display colour [3, n] in 0..255 into the picture; opacity [n], 1 by default."""
+        samples, columns, rows = self.samples, self.columns, self.rows
+        fine_row, fine_column = np.divmod(fine, columns * samples)
+        pixel = (fine_row // samples) * columns + fine_column // samples
+        share = np.float32(1 / samples**2)
+        cover = np.bincount(pixel, opacity, rows * columns).astype(np.float32) * share
+        self._box *= (1 - cover).reshape(rows, columns, 1)
+        for k in range(3):
+            weight = colours[k] if opacity is None else colours[k] * opacity
+            self._box[..., k] += (
+                np.bincount(pixel, weight, rows * columns).astype(np.float32).reshape(rows, columns) * share
+            )
+
+    def lay_picture(self, colours: np.ndarray, cover: np.ndarray) -> None:
+        """Blend a picture of this box, [rows, columns, 3] in 0..255 already multiplied by `cover` [rows, columns]."""
+        self._box *= 1 - cover[..., None]
+        self._box += colours
+
+    def hide_behind(self, fine: np.ndarray, nearness: np.ndarray) -> None:
+        """Remember how near (1/metres) the solid layer is at samples `fine`, for `in_front`."""
+        if self._nearness is None:
+            self._nearness = np.zeros(self.rows * self.columns * self.samples**2, np.float32)
+        self._nearness[fine] = np.maximum(self._nearness[fine], nearness)
+
+    def hide_behind_picture(self, nearness: np.ndarray) -> None:
+        """The same for a nearness [rows, columns] per pixel, 0 where nothing is."""
+        self._nearness = nearness.repeat(self.samples, 0).repeat(self.samples, 1).ravel().astype(np.float32)
+
+    def in_front(self, fine: np.ndarray, nearness: np.ndarray, slack: float) -> np.ndarray:
+        """Whether each sample is nearer than the solid layer or at most `slack` metres behind its surface; [n] bool."""
+        if self._nearness is None:
+            return np.ones(len(fine), bool)
+        solid = self._nearness[fine]
+        return 1 / nearness < 1 / np.maximum(solid, np.float32(1e-6)) + np.float32(slack)
+
+    @property
+    def pixels(self) -> tuple[slice, slice]:
+        """Rows and columns of the picture that the box covers."""
+        left, top = (int(place) for place in self._low)
+        return slice(top, top + self.rows), slice(left, left + self.columns)

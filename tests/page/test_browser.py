@@ -1,0 +1,127 @@
+"""The page in a real browser: it asks for nothing, complains of nothing, and does what its keys say.
+
+Needs the extra `browser-tests` (playwright) and a Chromium on PATH; skipped with the reason where one is absent.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mdtool.body.mannequin import mannequin
+from mdtool.motion.motion import Motion
+from mdtool.motion.rotations import axis_angle_to_matrix, matrix_to_rot6d
+from mdtool.motion.skeleton import JOINTS, STANDING_PELVIS_HEIGHT
+from mdtool.page.motions import Row, write_motion_page
+
+SOFTWARE_GL = (
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--use-gl=angle",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+    "--disable-background-networking",
+)
+FRAMES, FPS = 41, 20.0
+
+
+def swaying(seed: int) -> Motion:
+    """Every joint turns smoothly; the pelvis walks along +z."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(FRAMES)[:, None, None] / FPS
+    angles = rng.normal(scale=0.4, size=(1, JOINTS, 3)) * np.sin(3 * time_s + rng.uniform(0, 6, (1, JOINTS, 3)))
+    root = np.zeros((FRAMES, 3), np.float32)
+    root[:, 1] = STANDING_PELVIS_HEIGHT
+    root[:, 2] = time_s[:, 0, 0]
+    rot6d = matrix_to_rot6d(axis_angle_to_matrix(torch.from_numpy(angles))).numpy().astype(np.float32)
+    return Motion(rot6d, root, FPS)
+
+
+@pytest.fixture(scope="module")
+def motions() -> list[list[Motion]]:
+    return [[swaying(1), swaying(2)], [swaying(3), swaying(4)]]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is absent: pip install mdtool[browser-tests]"
+    )
+    program = os.environ.get("MDTOOL_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no Chromium on PATH: apt-get install chromium, or set MDTOOL_CHROMIUM to its program")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=program, args=list(SOFTWARE_GL))
+        yield opened
+        opened.close()
+
+
+def test_the_player_in_chromium(browser: Any, motions: list[list[Motion]], tmp_path: Path) -> None:
+    rows = [Row(f"sway {k}", f"clip {k}", pair) for k, pair in enumerate(motions)]
+    write_motion_page(tmp_path / "page.html", "both", ["before", "after"], rows, mannequin())
+    page = browser.new_page(viewport={"width": 320, "height": 480})
+    requests: list[str] = []
+    complaints: list[str] = []
+    page.set_default_timeout(60_000)  # software GL on a busy machine
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((tmp_path / "page.html").as_uri())
+    player = page.locator("[data-player]")
+
+    def state(name: str) -> str:
+        return str(player.get_attribute(f"data-{name}"))
+
+    def reached(condition: str) -> None:
+        # A function, since the page's policy forbids it to evaluate text.
+        dataset = "document.querySelector('[data-player]').dataset"
+        page.wait_for_function(f"() => {{ const d = {dataset}; return {condition}; }}", timeout=60_000)
+
+    reached("Number(d.drawn) > 1 && d.playing === 'true' && Number(d.time) > 0")  # it plays by itself
+    page.keyboard.press("Space")
+    reached("d.playing === 'false'")
+    page.keyboard.press("Home")
+    reached("d.frame === '0'")
+    page.keyboard.press(".")
+    page.keyboard.press(".")
+    page.keyboard.press(",")
+    reached("d.frame === '1'")
+    page.keyboard.press("ArrowRight")
+    reached("d.frame === '11'")
+    page.get_by_role("slider", name="Time").fill("1.5")
+    reached("d.frame === '30' && d.playing === 'false'")
+    assert page.get_by_role("slider", name="Time").get_attribute("aria-valuetext") == "1.50 s, frame 31 of 41"
+    assert state("shown") == "0"
+    page.keyboard.press("]")
+    reached("d.shown === '1'")
+    assert page.get_by_role("status").inner_text() == "Showing sway 1"
+    page.get_by_role("checkbox", name="Show sway 0").check()
+    reached("d.shown === '0,1'")
+    for key, option in (("t", "trails"), ("c", "contacts"), ("o", "overlay"), ("f", "follow")):
+        page.keyboard.press(key)
+        assert state(option) == ("true" if option in ("trails", "overlay") else "false")
+    page.keyboard.press("?")
+    assert page.get_by_role("dialog", name="Keys and gestures").is_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Play").click()
+    reached("d.playing === 'true'")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    # The browser's forward kinematics is ours.
+    found = page.evaluate(
+        "frames => { const p = mdtoolPlayers[0]; const rig = p.stage.ruler;"
+        " return frames.map(frame => { rig.pose(p.clips[3], frame); return [...rig.position].slice(0, 72); }); }",
+        [0, 7, 40],
+    )
+    expected = motions[1][1].positions()[[0, 7, 40]]
+    assert np.abs(np.array(found).reshape(3, JOINTS, 3) - expected).max() < 2e-4
+    assert requests == [(tmp_path / "page.html").as_uri()]
+    assert complaints == []
+    page.close()
