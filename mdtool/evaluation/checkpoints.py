@@ -33,7 +33,7 @@ class Evaluated:
 
 
 def checkpoints(run: str | Path, track: str | None = None, last: bool = False) -> list[Checkpoint]:
-    """Every checkpoint that a run holds, step by step.
+    """Every checkpoint that a run holds, step by step, without the untrained weights of step 0.
 
     Args:
         track: these weights only.
@@ -44,8 +44,8 @@ def checkpoints(run: str | Path, track: str | None = None, last: bool = False) -
     """
     folder = RunFolder(run)
     folder.read_config()
-    steps = folder.steps()[-1:] if last else folder.steps()
-    found = [Checkpoint(step, name) for step in steps for name in folder.tracks(step)]
+    steps = [step for step in folder.steps() if step > 0]
+    found = [Checkpoint(step, name) for step in (steps[-1:] if last else steps) for name in folder.tracks(step)]
     chosen = [checkpoint for checkpoint in found if track in (None, checkpoint.track)]
     if not chosen:
         there = ", ".join(dict.fromkeys(checkpoint.track for checkpoint in found)) or "none yet"

@@ -123,7 +123,9 @@ def _draws_rise(study: Study) -> Claim:
         if after is None:
             continue
         correlation = rank_correlation(np.arange(len(after)), after)
-        bands = [float(band.mean()) * len(after) / after.sum() for band in np.array_split(after, _BANDS)]
+        bands = [
+            float(band.mean()) * len(after) / after.sum() for band in np.array_split(after, min(_BANDS, len(after)))
+        ]
         verdicts.append(correlation >= MONOTONE and bands[-1] > bands[0])
         told.append(
             f"{run.path.name}: rank correlation {correlation:.2f}; lowest tenth drawn {bands[0]:.2f} times as often as "

@@ -105,6 +105,16 @@ def test_a_file_of_samples_is_scored_beside_the_recordings(place: Path) -> None:
     assert set(results()["provenance"]["parents"]) == {"motions.h5", "sample.h5"}
 
 
+def test_a_kept_step_can_be_scored(place: Path) -> None:
+    words = ("evaluate", "--seeds", "1", "--count", "8", "--split", "train", "--threads", "1")
+    run(*words, "--checkpoint", "20")
+    assert (results()["provenance"]["step"], results()["provenance"]["weights"]) == (20, "ema:0.9")
+    with pytest.raises(MdtoolError, match="no weights of step 7"):
+        run(*words, "--checkpoint", "7")
+    with pytest.raises(MdtoolError, match=r"--checkpoint, .* go with a run"):
+        run("evaluate", "sample.h5", "--checkpoint", "all")
+
+
 def test_recordings_are_their_own_measure(place: Path) -> None:
     run("evaluate", "motions.h5", "--seeds", "2", "--count", "8", "--threads", "1")
     assert "accuracy_real_test" in results()["scores"]

@@ -25,6 +25,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     network = ("train.batch=4", "model.layers=1", "model.width=16", "model.heads=2", "model.feedforward=16")
     monkeypatch.setattr(plan, "SMALL_STEPS", 20)
     monkeypatch.setattr(plan, "SMALL_NETWORK", (*network, "model.diffusion_steps=4"))
+    monkeypatch.setattr(plan, "SMALL_EVALUATION", ("--steps", "2"))
     monkeypatch.setattr(plan, "SMALL_CLIPS", 5)
     monkeypatch.setattr(plan, "STRIP_SAMPLES", 2)
     monkeypatch.setattr(plan, "SMALL_JUDGE", "recogniser-debug")
@@ -104,4 +105,4 @@ def test_mistakes_are_told_in_one_sentence(tiny: Path) -> None:
     assert "no generator's run in" in refused("report", tiny)
     assert "no such file or folder: nowhere" in refused("phase", 1, "nowhere")
     assert not Path("phases").exists()
-    assert "--checkpoint must be a step or all" in refused("evaluate", "--checkpoint", "newest")
+    assert "--checkpoint must be a step, all or last" in refused("evaluate", "--checkpoint", "newest")

@@ -65,6 +65,7 @@ def test_rows_of_different_recognisers_counts_or_protocols_are_never_held_agains
         (rising_draws()[:, ::-1], Verdict.fails),
         (np.full((4, 100), 80), Verdict.fails),
         (rising_draws()[:1], Verdict.unknown),  # only the bin of the warm-up
+        (rising_draws(timesteps=4), Verdict.holds),  # fewer timesteps than bands
     ],
 )
 def test_d_reads_the_draws_after_the_warm_up(draws: np.ndarray, verdict: Verdict) -> None:

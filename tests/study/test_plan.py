@@ -16,7 +16,7 @@ def words(phase: int, settings: Settings) -> list[str]:
 
 
 def test_at_full_length_nothing_is_changed_and_the_protocol_is_the_thesis(tmp_path: Path) -> None:
-    printed = words(2, Settings(tmp_path))
+    printed = words(2, Settings(tmp_path, beyond=False))
     assert not any("--set" in line or "--seeds" in line or "--count" in line for line in printed)
     assert [line for line in printed if line.startswith("evaluate")] == [
         f"evaluate {tmp_path}/runs/{name} --checkpoint all --data {tmp_path}/motions.h5 "
@@ -24,6 +24,26 @@ def test_at_full_length_nothing_is_changed_and_the_protocol_is_the_thesis(tmp_pa
         for name in ("phase2-base", "phase2-is")
     ]
     assert printed[-1] == f"report {tmp_path}/runs --out {tmp_path}/report"
+
+
+def test_phase_2_has_the_future_work_beside_it(tmp_path: Path) -> None:
+    printed = words(2, Settings(tmp_path, steps="25000"))
+    trained = {line.split()[5]: line for line in printed if line.startswith("train") and "--method" not in line}
+    for name, change in (
+        ("phase2-is-min-snr", "model.step_weighting=min-snr"),
+        ("phase2-is-decay", "model.step_weighting=decay"),
+        ("phase2-base-switch", "train.ema_switch_every=500"),
+    ):
+        assert f"--set {change}" in trained[f"{tmp_path}/runs/{name}"]
+        assert sum(f"runs/{name} --checkpoint all" in line and "--weights raw" in line for line in printed) == 1
+
+
+def test_the_run_of_a_thousand_steps_is_judged_at_its_end_only(tmp_path: Path) -> None:
+    printed = words(1, Settings(tmp_path, steps="small"))
+    assert [line.split()[3] for line in printed if line.startswith("evaluate")] == ["last", "all"]
+    assert all("--seeds 3 --count 100 --steps 20" in line for line in printed if line.startswith("evaluate"))
+    chosen = words(1, Settings(tmp_path, steps="small", seeds=5, count=50))
+    assert all("--seeds 5 --count 50 --steps 20" in line for line in chosen if line.startswith("evaluate"))
 
 
 def test_phases_share_the_run_of_a_hundred_steps() -> None:
