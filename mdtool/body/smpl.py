@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,8 @@ class _Sparse(StandIn):
     def array(self) -> np.ndarray:
         state = self.state if isinstance(self.state, dict) else {}
         values, inner, starts = (_array(state[name]) for name in ("data", "indices", "indptr"))
-        outer = np.repeat(np.arange(len(starts) - 1), np.diff(starts.astype(np.int64)))
+        starts = starts.astype(np.int64)
+        outer = np.repeat(np.arange(len(starts) - 1), starts[1:] - starts[:-1])
         place = (inner, outer) if self.by_column else (outer, inner)
         rows, columns = (int(size) for size in state["_shape"])
         if not 0 <= rows * columns <= _MOST_ENTRIES:
@@ -119,7 +121,7 @@ def smpl_body(path: str | Path) -> Body:
     )
 
 
-def smplx_layer(model: ModelFile) -> torch.nn.Module:
+def smplx_layer(model: ModelFile) -> Any:
     """smplx's own module of a model, made of plain arrays; it is also what tests compare our skinning with."""
     import smplx
     from smplx.utils import Struct
@@ -141,8 +143,8 @@ def smplx_layer(model: ModelFile) -> torch.nn.Module:
     # smplx prints how many coefficients a file has, and reads SMPL-X from files only: it gets one of plain arrays.
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
         if model.kind == "SMPL-X":
-            np.savez(clean := Path(folder) / "clean.npz", **arrays)
-            layer: torch.nn.Module = build(str(clean), **settings)
+            np.savez(clean := Path(folder) / "clean.npz", allow_pickle=False, **arrays)
+            layer = build(str(clean), **settings)
         else:
             layer = build(str(model.path), data_struct=Struct(**arrays), **settings)
     return layer.requires_grad_(False)

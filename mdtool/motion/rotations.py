@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import roma
 import torch
 from torch import Tensor
 
@@ -50,8 +49,21 @@ def axis_angle_to_matrix(axis_angle: Tensor) -> Tensor:
 
 
 def matrix_to_quaternion(matrix: Tensor) -> Tensor:
-    """Matrix [..., 3, 3] to unit quaternion [..., 4] with non-negative real part."""
-    quaternion = roma.rotmat_to_unitquat(matrix).roll(1, -1)
+    """Matrix [..., 3, 3] to unit quaternion [..., 4] with non-negative real part (Shepperd 1978).
+
+    Four times the products of every two components of the quaternion are sums of entries of the matrix; those with
+    the largest component are the quaternion itself, up to its length.
+    """
+    a, b, c, d, e, f, g, h, i = matrix.flatten(-2).unbind(-1)
+    rows = (
+        (1 + a + e + i, h - f, c - g, d - b),
+        (h - f, 1 + a - e - i, b + d, c + g),
+        (c - g, b + d, 1 - a + e - i, f + h),
+        (d - b, c + g, f + h, 1 - a - e + i),
+    )
+    products = torch.stack([entry for row in rows for entry in row], dim=-1).unflatten(-1, (4, 4))
+    largest = products.diagonal(dim1=-2, dim2=-1).argmax(-1)[..., None, None]
+    quaternion = torch.nn.functional.normalize(torch.take_along_dim(products, largest, dim=-2).squeeze(-2), dim=-1)
     return torch.where(quaternion[..., :1] < 0, -quaternion, quaternion)
 
 
@@ -159,6 +171,8 @@ def orthonormal(first: Vector, second: Vector) -> tuple[Vector, Vector, Vector]:
 
 def rotation_angle(first: Tensor, second: Tensor) -> Tensor:
     """Geodesic distance between matrices [..., 3, 3]; [...], radians."""
+    import roma  # here, since it loads torch's compiler, which takes as long as torch itself
+
     return roma.rotmat_geodesic_distance(first, second)
 
 

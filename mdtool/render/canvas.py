@@ -40,8 +40,9 @@ class Canvas:
     def lay(self, fine: np.ndarray, colours: np.ndarray, opacity: np.ndarray | None = None) -> None:
         """Blend samples `fine` [n] of display colour [3, n] in 0..255 into the picture; opacity [n], 1 by default."""
         samples, columns, rows = self.samples, self.columns, self.rows
-        fine_row, fine_column = np.divmod(fine, columns * samples)
-        pixel = (fine_row // samples) * columns + fine_column // samples
+        fine = fine.astype(np.int32)
+        fine_row = fine // (columns * samples)  # far quicker than divmod, and so are 32 bits than 64
+        pixel = (fine_row // samples) * columns + (fine - fine_row * (columns * samples)) // samples
         share = np.float32(1 / samples**2)
         cover = np.bincount(pixel, opacity, rows * columns).astype(np.float32) * share
         self._box *= (1 - cover).reshape(rows, columns, 1)

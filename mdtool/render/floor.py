@@ -42,8 +42,9 @@ class Floor:
         self.x, self.z = (place[shown, :, axis].astype(np.float32) for axis in (0, 2))
         self.fade = fade[shown].astype(np.float32)
         # The checker is averaged over the pixel, which a grazing ray stretches away from the camera.
-        blur = np.maximum(1.4 / _TILE_M * reach[shown, None] / focal, 1e-4)
-        self._quarter_blur, self._sharpness = (blur / 4).astype(np.float32), (1 / blur).astype(np.float32)
+        blur_tiles = np.maximum(1.4 / _TILE_M * reach[shown, None] / focal, 1e-4)
+        self._slope = (-4 / blur_tiles).astype(np.float32)
+        flatness = np.clip(2 - blur_tiles, 0, 1).astype(np.float32)  # a blur over two tiles leaves nothing
         share = ((np.arange(height, dtype=np.float32) + np.float32(0.5)) / np.float32(height))[:, None, None]
         sky = _SKY_TOP * (1 - share) + _SKY_HORIZON * share if checker else _SHEET
         self._empty = np.float32(255) * np.broadcast_to(sky, (height, width, 3)).astype(np.float32)
@@ -52,7 +53,7 @@ class Floor:
             solid = self.fade[..., None] * np.float32(255)
             self._empty[shown] *= 1 - self.fade[..., None]
             self._empty[shown] += solid * ((_TILE_DARK + _TILE_LIGHT) / 2)
-            self._contrast = solid * ((_TILE_LIGHT - _TILE_DARK) / 2)
+            self._contrast = solid * ((_TILE_LIGHT - _TILE_DARK) / 2) * (flatness * flatness)[..., None]
             self._added = np.empty_like(
                 self._contrast
             )  # kept, since a new array of that size costs as much as filling it
@@ -75,18 +76,12 @@ class Floor:
         return picture
 
     def _wave(self, place: np.ndarray, shift: float) -> np.ndarray:
-        """Square wave of the tiles, -1..1, box-filtered over the pixel's footprint."""
+        """Square wave of the tiles, -1..1, with edges as wide as the pixel's footprint."""
         periods = place * np.float32(0.5 / _TILE_M)
-        periods += np.float32((shift / _TILE_M / 2) % 1)
-        wave = _folded(periods - self._quarter_blur)
-        wave -= _folded(periods + self._quarter_blur)
-        wave *= self._sharpness
-        return wave
-
-
-def _folded(periods: np.ndarray) -> np.ndarray:
-    """One minus the integral of the square wave: a triangle wave between 0 and 1; computed in place."""
-    periods -= np.floor(periods)
-    periods *= np.float32(2)
-    periods -= np.float32(1)
-    return np.abs(periods, out=periods)
+        periods += np.float32((shift / _TILE_M / 2 + 0.25) % 1)
+        periods -= np.floor(periods)
+        periods -= np.float32(0.5)
+        np.abs(periods, out=periods)
+        periods -= np.float32(0.25)  # now a triangle wave, zero at the edges of the tiles
+        periods *= self._slope
+        return np.clip(periods, -1, 1, out=periods)

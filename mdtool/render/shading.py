@@ -13,6 +13,8 @@ _KEY_COLOUR = np.array([1.02, 0.98, 0.92], np.float32)
 _AMBIENT_COLOUR = np.array([0.92, 0.97, 1.06], np.float32)
 _ACCENT = np.array([0.045, 0.052, 0.065], np.float32)
 """Linear colour of the markings."""
+_ACCENT_EDGE_M = 0.0015
+"""Width of the soft edge of the markings, metres."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,17 @@ def lighting(
 def display_colours(look: Look, values: np.ndarray) -> np.ndarray:
     """Lighting [4, n] to display colour [3, n] in 0..255; light adds up linearly, the display has gamma 2."""
     key, ambient, shine, accent = values
-    blank = np.clip(accent / np.float32(0.0015) + np.float32(0.5), 0, 1)
+    marked = np.flatnonzero(accent < np.float32(0.5 * _ACCENT_EDGE_M))
+    blank = np.clip(accent[marked] / np.float32(_ACCENT_EDGE_M) + np.float32(0.5), 0, 1)
     colours = np.empty((3, len(key)), np.float32)
+    part = np.empty_like(key)
     for k, colour in enumerate(colours):
-        albedo = _ACCENT[k] + blank * (np.float32(look.colour[k]) ** 2 - _ACCENT[k])
-        light = albedo * (key * _KEY_COLOUR[k] + ambient * _AMBIENT_COLOUR[k]) + shine
-        colour[:] = np.sqrt(np.clip(light, 0, 1)) * np.float32(255)
+        albedo = np.float32(look.colour[k]) ** 2
+        np.multiply(key, albedo * _KEY_COLOUR[k], out=colour)
+        colour += np.multiply(ambient, albedo * _AMBIENT_COLOUR[k], out=part)
+        colour[marked] *= (_ACCENT[k] + blank * (albedo - _ACCENT[k])) / max(albedo, np.float32(1e-6))
+        colour += shine
+        np.clip(colour, 0, 1, out=colour)
+        np.sqrt(colour, out=colour)
+        colour *= np.float32(255)
     return colours

@@ -22,8 +22,8 @@ class ShadowMap:
         """Vertices [V, 3] in metres; `light` is the unit vector towards the light, above the horizon."""
         self._shear = (light[[0, 2]] / light[1]).astype(np.float32)
         ground = self._sheared(vertices)
-        self._low = ground.min(0) - np.float32(0.2)
-        self._scale = np.float32(_CELLS) / (ground.max(0) + np.float32(0.2) - self._low).max()
+        self._low, self._high = ground.min(0) - np.float32(0.2), ground.max(0) + np.float32(0.2)
+        self._scale = np.float32(_CELLS) / (self._high - self._low).max()
         self._base = vertices[:, 1].min() - np.float32(1)
         height = vertices[:, 1:2] - self._base
         cells, seen = rasterise((ground - self._low) * self._scale, height, faces, _CELLS, _CELLS, cull=False)
@@ -36,9 +36,8 @@ class ShadowMap:
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest floor point (x, z) that any shadow reaches."""
-        high = self._low + np.float32(_CELLS) / self._scale
         contact_high = self._contact_low + np.array(self._contact_size, np.float32) * np.float32(_CONTACT_CELL_M)
-        return np.minimum(self._low, self._contact_low), np.maximum(high, contact_high)
+        return np.minimum(self._low, self._contact_low), np.maximum(self._high, contact_high)
 
     def on_floor(self, x: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Share of the key light and of the ambient light taken from floor points; two arrays [n] in 0..1."""

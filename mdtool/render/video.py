@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
 from PIL import Image
 
 from mdtool.atomic import replacing, unwritable
@@ -68,7 +70,7 @@ def write_gif(path: str | Path, frames: Iterable[np.ndarray], fps: float, exampl
 
     def to_frame(picture: np.ndarray) -> av.VideoFrame:
         indices = np.asarray(Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE))
-        return av.VideoFrame.from_ndarray((indices, table), format="pal8")
+        return av.VideoFrame.from_ndarray((indices, table), format="pal8")  # type: ignore[arg-type]  # and its palette
 
     _write(path, frames, fps, to_frame, ("gif", {"loop": "0"}), ("gif", {}), pixels="pal8")
 
@@ -121,7 +123,8 @@ def _encode(
     for picture in frames:
         if stream is None:
             name, options = codec
-            stream = container.add_stream(name, rate=Fraction(fps).limit_denominator(100_000), options=dict(options))
+            rate = Fraction(fps).limit_denominator(100_000)
+            stream = cast(VideoStream, container.add_stream(name, rate=rate, options=dict(options)))
             stream.height, stream.width = picture.shape[:2]
             stream.pix_fmt = pixels
             if pixels == "yuv420p":

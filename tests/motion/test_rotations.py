@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
+import roma
 import torch
 from torch import Tensor
 
@@ -211,3 +214,20 @@ def test_any_leading_shape() -> None:
         back = rot.matrix_to_axis_angle(matrix).reshape(24, 3)
         torch.testing.assert_close(back, vector, rtol=0, atol=1e-10)
     assert rot.rot6d_to_matrix(torch.zeros(0, 6)).shape == (0, 3, 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_quaternions_of_matrices_are_those_of_roma(dtype: torch.dtype) -> None:
+    """Half turns too, where the real part is zero and every other component may be the largest."""
+    half_turns = torch.pi * torch.nn.functional.normalize(torch.randn(200, 3, dtype=torch.float64), dim=-1)
+    axis_angle = torch.cat([random_axis_angle(), half_turns, torch.pi * torch.eye(3, dtype=torch.float64)])
+    matrix = rot.axis_angle_to_matrix(axis_angle).to(dtype)
+    ours, theirs = rot.matrix_to_quaternion(matrix), roma.rotmat_to_unitquat(matrix).roll(1, -1)
+    apart = torch.minimum((ours - theirs).abs().amax(-1), (ours + theirs).abs().amax(-1))
+    assert apart.max() < 20 * torch.finfo(dtype).eps
+    assert (ours[..., 0] >= 0).all()
+
+
+def test_importing_rotations_leaves_torchs_compiler_alone() -> None:
+    code = "import sys, mdtool.motion.rotations; print('roma' in sys.modules, 'torch._dynamo' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "False"]
