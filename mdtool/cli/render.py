@@ -30,8 +30,8 @@ class CameraChoice(StrEnum):
 class StyleChoice(StrEnum):
     """What a picture of whole clips looks like."""
 
-    strip = "strip"
-    storyboard = "storyboard"
+    STRIP = "strip"  # in capitals, since every text has a method strip
+    STORYBOARD = "storyboard"
 
 
 class RendererChoice(StrEnum):
@@ -67,7 +67,7 @@ def render(
     seconds: Annotated[float | None, typer.Option(min=0.01, help="Show at most so much of every clip.")] = None,
     style: Annotated[
         StyleChoice, typer.Option(help="A .png of whole clips: every k-th frame, or key poses.")
-    ] = StyleChoice.strip,
+    ] = StyleChoice.STRIP,
     strip_every: Annotated[int | None, typer.Option(min=1, help="In a .png strip: every k-th frame.")] = None,
     panels: Annotated[int | None, typer.Option(min=1, max=64, help="Key poses in a storyboard; 8.")] = None,
     frame: Annotated[int | None, typer.Option(min=0, help="A .png of this one frame instead of a strip.")] = None,
