@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from mdtool.data.gather import Clip
+from mdtool.data.records import labelled
 from mdtool.errors import MdtoolError
 from mdtool.motion.axes import BODY_VECTORS, axes_matrix
-from mdtool.motion.motion import SPLITS, TRAIN, Motion
+from mdtool.motion.motion import Motion
 from mdtool.motion.rotations import matrix_to_rot6d, quaternion_to_matrix
 from mdtool.motion.skeleton import JOINT_NAMES, JOINTS
 from mdtool.motion.table import position_columns, rotation_columns
@@ -46,18 +47,13 @@ def parse_csv(content: bytes, source: str) -> Clip:
         raise MdtoolError(f"{source}: a quaternion that is no rotation: all parts are about zero")
     world = axes_matrix(header["axes"])
     matrices = world.T @ quaternion_to_matrix(torch.from_numpy(quaternions)).numpy() @ world
-    split = header.get("split")
-    betas = header.get("betas")
     motion = Motion(
         matrix_to_rot6d(torch.from_numpy(matrices)).numpy().astype(np.float32),
         (_METRES[header["unit"]] * values[:, :3] @ world).astype(np.float32),
         header["fps"],
-        split=SPLITS.index(split) if split in SPLITS else TRAIN,
-        betas=None if betas is None else np.array(betas, np.float32),
-        **{key: str(header.get(key, "")) for key in ("action", "subject", "text")},
-        name=str(header.get("name") or source),
+        name=source,
     )
-    return Clip(motion, split in SPLITS)
+    return labelled(motion, header, source)
 
 
 def _header(lines: list[str], source: str) -> dict[str, Any]:

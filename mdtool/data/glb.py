@@ -32,6 +32,8 @@ class GlbClip:
 
     name: str
     recording: BvhRecording
+    fps: float
+    """As mdtool wrote it, else that of the recording."""
     record: dict[str, Any]
     """What mdtool wrote about the clip: fps, action, split, …; empty in files of other programs."""
 
@@ -55,7 +57,8 @@ def read_glb(content: bytes, source: str) -> Iterator[GlbClip]:
         for place, animation in enumerate(animations):
             name = str(animation.get("name") or f"animation {place}")
             record = (animation.get("extras") or {}).get("mdtool") or {}
-            yield GlbClip(name, _recording(gltf, joints, animation, record, f"{source}, {name}"), record)
+            recording = _recording(gltf, joints, animation, record, f"{source}, {name}")
+            yield GlbClip(name, recording, float(record.get("fps") or recording.fps), record)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error, RecursionError) as error:
         raise MdtoolError(
             f"{source}: damaged, or not a GLB file of glTF 2.0 ({type(error).__name__}: {error})"
@@ -138,9 +141,11 @@ class _Joints:
         joints = cls()
         if len(tops) > 1:
             joints._add(-1, "", -1, np.eye(3), np.zeros(3), 1.0)
-        pending = [(top, len(tops) - 2 if len(tops) < 2 else 0, 1.0) for top in reversed(tops)]
+        pending = [(top, 0 if len(tops) > 1 else -1, 1.0) for top in reversed(tops)]
         while pending:
             node, parent, unit = pending.pop()
+            if node in joints.nodes:
+                raise ValueError(f"node {node} hangs from two others")
             rotation, translation, scale = _pose(nodes[node], gltf.source)
             joints._add(node, str(nodes[node].get("name", "")), parent, rotation, translation, unit)
             place = len(joints.nodes) - 1
@@ -154,12 +159,12 @@ class _Joints:
         unique = name or f"node {node}"
         while unique in self.names:
             unique += "'"
-        for column, value in zip(
-            (self.nodes, self.names, self.parents, self.rotations, self.translations, self.unit),
-            (node, unique, parent, rotation, translation, unit),
-            strict=True,
-        ):
-            column.append(value)
+        self.nodes.append(node)
+        self.names.append(unique)
+        self.parents.append(parent)
+        self.rotations.append(rotation)
+        self.translations.append(translation)
+        self.unit.append(unit)
 
 
 def _pose(node: dict[str, Any], source: str) -> tuple[np.ndarray, np.ndarray, float]:
@@ -173,8 +178,9 @@ def _pose(node: dict[str, Any], source: str) -> tuple[np.ndarray, np.ndarray, fl
         scales = np.array(node.get("scale", (1, 1, 1)), dtype=np.float64)
         x, y, z, w = node.get("rotation", (0, 0, 0, 1))
         rotation = quaternion_to_matrix(torch.tensor([w, x, y, z], dtype=torch.float64)).numpy()
-    if not scales.min() > 0 or np.ptp(scales) > _EVEN_SCALE * scales.max():
-        raise MdtoolError(f"{source}: joint {node.get('name')} is stretched; apply its scale before exporting")
+    even = scales.min() > 0 and np.ptp(scales) <= _EVEN_SCALE * scales.max()
+    if not even or np.linalg.det(rotation) < 0:
+        raise MdtoolError(f"{source}: joint {node.get('name')} is stretched or mirrored; apply its scale, export again")
     return rotation, translation, float(scales.mean())
 
 
@@ -257,8 +263,8 @@ def _turns_at(grid: np.ndarray, keys: np.ndarray, values: np.ndarray, steps: boo
     result = matrices[before]
     between = np.flatnonzero(weight > 0)
     if len(between):
-        ends = (matrix_to_quaternion(matrices[index[between]]) for index in (before, after))
-        result[between] = quaternion_to_matrix(slerp(*ends, torch.from_numpy(weight[between])))
+        start, end = (matrix_to_quaternion(matrices[index[between]]) for index in (before, after))
+        result[between] = quaternion_to_matrix(slerp(start, end, torch.from_numpy(weight[between])))
     return result.numpy()
 
 

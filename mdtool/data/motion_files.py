@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from mdtool.data.archives import Container, open_containers
 from mdtool.data.bvh import BvhRecording
 from mdtool.data.bvh_map import SkeletonMap, match_map
@@ -17,8 +15,8 @@ from mdtool.data.defects import motion_defects
 from mdtool.data.gather import Clip, Reading, Skipped
 from mdtool.data.glb import GlbClip, read_glb
 from mdtool.data.npz_motion import parse_npz
+from mdtool.data.records import labelled
 from mdtool.errors import MdtoolError
-from mdtool.motion.motion import SPLITS, TRAIN
 
 
 @dataclass
@@ -113,19 +111,9 @@ def glb_to_clip(clip: GlbClip, maps: Sequence[SkeletonMap] = ()) -> Clip:
     Raises:
         MdtoolError: no map fits, or the recording cannot be converted.
     """
-    recording, record = clip.recording, clip.record
-    motion = bvh_to_motion(recording, match_map(recording, maps))
-    split, betas = record.get("split"), record.get("betas")
-    words = {key: str(record.get(key, "")) for key in ("action", "subject", "text")}
-    motion = replace(
-        motion,
-        fps=float(record.get("fps") or recording.fps),
-        split=SPLITS.index(split) if split in SPLITS else TRAIN,
-        betas=None if betas is None else np.array(betas, np.float32),
-        name=str(record.get("name") or recording.source),
-        **{**words, "action": words["action"] or ("" if record else clip.name)},
-    )
-    return Clip(motion, split in SPLITS)
+    motion = bvh_to_motion(clip.recording, match_map(clip.recording, maps))
+    motion = replace(motion, fps=clip.fps, action="" if clip.record else clip.name)
+    return labelled(motion, clip.record, clip.recording.source)
 
 
 def _open(sources: Sequence[str | Path], suffix: str) -> list[Container]:

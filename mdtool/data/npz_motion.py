@@ -73,15 +73,17 @@ def amass_to_clip(arrays: Mapping[str, np.ndarray], source: str) -> Clip:
     if not 0 < fps < np.inf:
         raise MdtoolError(f"{source}: a frame rate of {fps:g} is no number above 0")
     betas, warnings = _shape(arrays)
-    words = {key: _word(arrays, key) for key in ("action", "subject", "name", "text")}
     split = _word(arrays, "split")
     motion = Motion(
         matrix_to_rot6d(matrices).numpy().astype(np.float32),
         root.astype(np.float32),
         fps,
+        action=_word(arrays, "action"),
         split=SPLITS.index(split) if split in SPLITS else TRAIN,
+        subject=_word(arrays, "subject"),
+        name=_word(arrays, "name") or source,
+        text=_word(arrays, "text"),
         betas=betas,
-        **{**words, "name": words["name"] or source},
     )
     return Clip(motion, split in SPLITS, warnings)
 

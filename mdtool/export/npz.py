@@ -47,7 +47,7 @@ def write_npz(path: str | Path, motion: Motion, model: str = "smplh") -> None:
     betas = np.zeros(_BETAS)
     if motion.betas is not None:
         betas[: len(motion.betas)] = motion.betas
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "poses": poses.reshape(len(motion), -1),
         "trans": motion.root.astype(np.float64) @ WORLD.T - REST_PELVIS,
         "betas": betas,
@@ -56,7 +56,9 @@ def write_npz(path: str | Path, motion: Motion, model: str = "smplh") -> None:
         "mocap_framerate": np.array(float(motion.fps)),
         "rest_pelvis": REST_PELVIS,
         "hands": hands,
-        **{key: np.array(record[key]) for key in ("action", "split", "subject", "name", "text") if key in record},
     }
+    for key in ("action", "split", "subject", "name", "text"):
+        if key in record:
+            arrays[key] = np.array(record[key])
     with replacing(path) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
