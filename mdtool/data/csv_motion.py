@@ -39,7 +39,8 @@ def parse_csv(content: bytes, source: str) -> Clip:
     wanted = [*position_columns(JOINT_NAMES[:1]), *rotation_columns()]
     missing = [name for name in wanted if name not in names]
     if missing:
-        reason = "positions alone do not say how bones are turned" if "pelvis_x" in names else f"it lacks {missing[0]}"
+        turned = any(name in names for name in rotation_columns())
+        reason = f"it lacks {missing[0]}" if turned else "positions alone do not say how bones are turned"
         raise MdtoolError(f"{source}: no rotations to read, {reason}; write it with `mdtool export --columns both`")
     values = _values(lines, first + 1, len(names), source)[:, [names.index(name) for name in wanted]]
     quaternions = values[:, 3:].reshape(len(values), JOINTS, 4)

@@ -30,8 +30,8 @@ def test_z_up_becomes_y_up() -> None:
     clip = amass_to_clip(amass(), "a.npz")
     motion = clip.motion
     np.testing.assert_allclose(motion.rot6d, np.tile([1, 0, 0, 0, 1, 0], (5, 24, 1)), atol=1e-6)
-    # The pelvis of SMPL rests 0.23 m below its origin and 0.03 m before it.
-    np.testing.assert_allclose(motion.root, np.tile([1.0, 1.23, -2.23], (5, 1)), atol=1e-6)
+    # SMPL turns the body about its resting pelvis, at (0, -0.23, 0.03) in its own coordinates, and adds trans.
+    np.testing.assert_allclose(motion.root, np.tile([1.0, 1.2 + 0.03, -(2.0 - 0.23)], (5, 1)), atol=1e-6)
     assert motion.fps == 120
     assert not clip.has_split
     head = motion.positions()[0, 15] - motion.root[0]

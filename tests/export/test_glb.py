@@ -44,7 +44,7 @@ class Loaded:
         assert start % np.dtype(dtype).itemsize == 0
         assert (accessor.byteOffset or 0) + accessor.count * width * np.dtype(dtype).itemsize <= view.byteLength
         values = np.frombuffer(self.blob, dtype, accessor.count * width, start).reshape(-1, width)
-        if accessor.min is not None:
+        if accessor.min:
             np.testing.assert_array_equal(values.min(axis=0), np.array(accessor.min, dtype))
             np.testing.assert_array_equal(values.max(axis=0), np.array(accessor.max, dtype))
         return values / np.iinfo(dtype).max if accessor.normalized else values
