@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "body": {"errors", "atomic", "motion", "data"},
     "render": {"errors", "atomic", "motion", "body"},
     "page": {"errors", "atomic", "motion", "body"},
+    "export": {"errors", "atomic", "motion", "body"},
     "methods": {"errors", "config", "motion", "networks", "diffusion", "losses"},
     "training": {"errors", "atomic", "config", "motion", "data", "networks", "methods"},
     "evaluation": {"errors", "atomic", "config", "motion", "data", "methods", "training"},
@@ -30,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "study": {"errors", "atomic", "config"},
     "cli": {
         *("errors", "atomic", "config", "motion", "data", "body", "render", "methods", "training", "evaluation"),
-        *("page", "report", "study"),
+        *("page", "report", "study", "export"),
     },
     "__main__": {"cli"},
 }

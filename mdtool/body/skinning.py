@@ -114,23 +114,28 @@ class Body:
         rotations, positions = self.posed_joints(matrices, root, betas)
         if self.helpers:
             followed = [helper.joint for helper in self.helpers]
-            rotations = torch.cat([rotations, self._untwisted(matrices, rotations)], dim=-3)
+            rotations = torch.cat([rotations, rotations[..., followed, :, :] @ self.helper_rotations(matrices)], dim=-3)
             positions = torch.cat([positions, positions[..., followed, :]], dim=-2)
             joints = torch.cat([joints, joints[..., followed, :]], dim=-2)
         return blend_skin(vertices, self.weights, rotations, positions, joints)
 
-    def _untwisted(self, matrices: Tensor, rotations: Tensor) -> Tensor:
-        """World rotations of the helpers: the joint's own, turned back by the rest of its twist; [..., H, 3, 3]."""
-        followed = [helper.joint for helper in self.helpers]
+    def helper_rotations(self, matrices: Tensor) -> Tensor:
+        """Turns of the helpers against the joints they follow: back by the rest of the twist.
+
+        Args:
+            matrices: local rotations [..., J, 3, 3].
+
+        Returns:
+            [..., H, 3, 3].
+        """
         axis, share, least = (
             matrices.new_tensor([getattr(helper, name) for helper in self.helpers])
             for name in ("axis", "share", "least")
         )
-        quaternion = matrix_to_quaternion(matrices[..., followed, :, :])
+        quaternion = matrix_to_quaternion(matrices[..., [helper.joint for helper in self.helpers], :, :])
         twist = 2 * torch.atan2((quaternion[..., 1:] * axis).sum(-1), quaternion[..., 0])
         twist = least + torch.remainder(twist - least, 2 * math.pi)
-        back = axis_angle_to_matrix(axis * (twist * (share - 1)).unsqueeze(-1))
-        return rotations[..., followed, :, :] @ back
+        return axis_angle_to_matrix(axis * (twist * (share - 1)).unsqueeze(-1))
 
 
 def blend_skin(vertices: Tensor, weights: Tensor, rotations: Tensor, positions: Tensor, joints: Tensor) -> Tensor:

@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from mdtool import __version__
-from mdtool.cli import import_, preprocess
+from mdtool.cli import import_, preprocess, preprocess_files
 from mdtool.cli.bench import bench
 from mdtool.cli.demo import demo
 from mdtool.cli.evaluate import evaluate
+from mdtool.cli.export import export
 from mdtool.cli.info import info
 from mdtool.cli.phase import phase
 from mdtool.cli.preprocess_humanact12 import humanact12
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+preprocess_files.register(preprocess.app)
 app.add_typer(preprocess.app, name="preprocess", help="Raw recordings → motion file.")
 preprocess.app.command()(uestc)
 preprocess.app.command()(humanact12)
@@ -39,6 +41,7 @@ app.command()(train)
 app.command()(sample)
 app.command()(evaluate)
 app.command()(render)
+app.command()(export)
 app.command()(info)
 app.command()(bench)
 app.command()(demo)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mdtool.data.bvh_reader import BvhBatch
     from mdtool.data.gather import Reading
+    from mdtool.data.motion_files import FileBatch
     from mdtool.motion.motion import ClipTable, MotionSet
 
 app = typer.Typer(no_args_is_help=True, help="Make a motion file from recordings, or from nothing.")
@@ -243,7 +244,9 @@ def _summarise(
     say(console, "next: mdtool train" + ("" if out == DEFAULT_OUT else f" {shlex.quote(str(out))}"))
 
 
-def _write_map(batch: BvhBatch, path: Path, sources: list[Path], console: Console) -> None:
+def _write_map(
+    batch: BvhBatch | FileBatch, path: Path, sources: list[Path], console: Console, verb: str = "bvh"
+) -> None:
     """Write a map to fill in for the first recording that no map fits, or for the first one."""
     from mdtool.atomic import write_text
     from mdtool.data.bvh_template import map_template
@@ -255,4 +258,4 @@ def _write_map(batch: BvhBatch, path: Path, sources: list[Path], console: Consol
     write_text(path, map_template(recording))
     say(console, f"wrote {path} for the {len(recording.joints)} joints of {recording.source}: check and complete it")
     typed = " ".join(shlex.quote(str(source)) for source in sources)
-    say(console, f"next: mdtool preprocess bvh {typed} --map {shlex.quote(str(path))}")
+    say(console, f"next: mdtool preprocess {verb} {typed} --map {shlex.quote(str(path))}")

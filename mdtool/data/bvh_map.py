@@ -18,16 +18,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from mdtool.data.bvh import BvhRecording
 from mdtool.errors import MdtoolError
+from mdtool.motion.axes import BODY_VECTORS, BodyDirection
 from mdtool.motion.skeleton import JOINT_INDEX, JOINT_NAMES, PARENTS
 
 Direction = Literal["+x", "-x", "+y", "-y", "+z", "-z"]
-BodyDirection = Literal["left", "right", "up", "down", "forward", "back"]
-
-_BODY_VECTORS: dict[str, tuple[int, int, int]] = {
-    "left": (1, 0, 0), "right": (-1, 0, 0),
-    "up": (0, 1, 0), "down": (0, -1, 0),
-    "forward": (0, 0, 1), "back": (0, 0, -1),
-}  # fmt: skip
 REQUIRED = (
     "pelvis", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "neck",
     "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
@@ -64,7 +58,7 @@ class RestAxes(_Table):
 
     @model_validator(mode="after")
     def _right_handed(self) -> Self:
-        if round(np.linalg.det(np.array([_BODY_VECTORS[axis] for axis in self.axes]))) != 1:
+        if round(np.linalg.det(np.array([BODY_VECTORS[axis] for axis in self.axes]))) != 1:
             raise ValueError(f"axes {list(self.axes)} are not right-handed and perpendicular (X cross Y must be Z)")
         return self
 
@@ -73,7 +67,7 @@ class RestAxes(_Table):
         angle = np.deg2rad(self.pitch_down_deg)
         sine, cosine = np.sin(angle), np.cos(angle)
         pitch = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
-        return pitch @ np.array([_BODY_VECTORS[axis] for axis in self.axes], dtype=np.float64).T
+        return pitch @ np.array([BODY_VECTORS[axis] for axis in self.axes], dtype=np.float64).T
 
 
 class Point(_Table):

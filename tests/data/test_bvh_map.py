@@ -17,7 +17,7 @@ EXCERPT = Path(__file__).parent / "excerpts" / "cmu_07_01_frames_96_to_104.bvh"
 
 
 def test_built_in_maps_are_found_by_joint_names() -> None:
-    assert [skeleton_map.name for skeleton_map in builtin_maps()] == ["bandai", "cmu"]
+    assert [skeleton_map.name for skeleton_map in builtin_maps()] == ["bandai", "cmu", "mdtool"]
     assert match_map(parse_bvh(EXCERPT.read_bytes(), "a.bvh"), []).name == "cmu"
 
 
@@ -27,7 +27,7 @@ def test_a_users_map_comes_first_and_may_take_the_place_of_a_built_in_one() -> N
 
 
 def test_an_unknown_skeleton_is_refused_with_its_joints() -> None:
-    with pytest.raises(MdtoolError, match=r"(?s)odd.bvh.*bandai, cmu.*--write-map.*2 joints: Hips, Knee"):
+    with pytest.raises(MdtoolError, match=r"(?s)odd.bvh.*bandai, cmu, mdtool.*--write-map.*2 joints: Hips, Knee"):
         match_map(parse_bvh(SMALL, "odd.bvh"), [])
 
 

@@ -1,0 +1,120 @@
+"""Read many motions from files that hold their own labels: GLB, AMASS-style npz and motion tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from mdtool.data.archives import Container, open_containers
+from mdtool.data.bvh import BvhRecording
+from mdtool.data.bvh_map import SkeletonMap, match_map
+from mdtool.data.bvh_motion import bvh_to_motion
+from mdtool.data.csv_motion import parse_csv
+from mdtool.data.defects import motion_defects
+from mdtool.data.gather import Clip, Reading, Skipped
+from mdtool.data.glb import GlbClip, read_glb
+from mdtool.data.npz_motion import parse_npz
+from mdtool.data.records import labelled
+from mdtool.errors import MdtoolError
+
+
+@dataclass
+class FileBatch:
+    """The files of one kind in some folders and archives; iterating over it reads and converts them."""
+
+    containers: list[Container]
+    convert: Callable[[bytes, str], Iterable[Clip]]
+    """(content, name) → clips."""
+    maps: Sequence[SkeletonMap] = field(default=())
+
+    @classmethod
+    def npz(cls, sources: Sequence[str | Path]) -> FileBatch:
+        """Archives in the layout of AMASS.
+
+        Raises:
+            MdtoolError: a source is missing or has no such file.
+        """
+        return cls(_open(sources, ".npz"), lambda content, name: [parse_npz(content, name)])
+
+    @classmethod
+    def csv(cls, sources: Sequence[str | Path]) -> FileBatch:
+        """Motion tables.
+
+        Raises:
+            MdtoolError: a source is missing or has no such file.
+        """
+        return cls(_open(sources, ".csv"), lambda content, name: [parse_csv(content, name)])
+
+    @classmethod
+    def glb(cls, sources: Sequence[str | Path], maps: Sequence[SkeletonMap] = ()) -> FileBatch:
+        """Binary glTF files; each animation is a clip. `maps` are tried before the built-in ones.
+
+        Raises:
+            MdtoolError: a source is missing or has no such file.
+        """
+
+        def convert(content: bytes, name: str) -> Iterator[Clip]:
+            for clip in read_glb(content, name):
+                yield glb_to_clip(clip, maps)
+
+        return cls(_open(sources, ".glb"), convert, maps)
+
+    def __len__(self) -> int:
+        return sum(len(container.names) for container in self.containers)
+
+    def __iter__(self) -> Iterator[Reading]:
+        for container in self.containers:
+            if container.problem:
+                yield Skipped(container.path.name, container.problem)
+            for name, content in container.read():
+                yield from self._read(name, content)
+
+    def _read(self, name: str, content: bytes | MdtoolError) -> Iterator[Reading]:
+        try:
+            if isinstance(content, MdtoolError):
+                raise content
+            for clip in self.convert(content, name):
+                yield replace(clip, warnings=(*clip.warnings, *motion_defects(clip.motion)))
+        except MdtoolError as error:
+            yield Skipped(name, str(error).removeprefix(name).lstrip(":, "))
+
+    def unknown_recording(self) -> BvhRecording:
+        """Of GLB files, the first animation whose joints fit no map; the first of all when every skeleton is known.
+
+        Raises:
+            MdtoolError: not one file can be read.
+        """
+        first: BvhRecording | None = None
+        problem: MdtoolError | None = None
+        for name, content in (pair for container in self.containers for pair in container.read()):
+            try:
+                if isinstance(content, MdtoolError):
+                    raise content
+                recording = next(iter(read_glb(content, name))).recording
+            except MdtoolError as error:
+                problem = problem or error
+                continue
+            first = first or recording
+            try:
+                match_map(recording, self.maps)
+            except MdtoolError:
+                return recording
+        if first is None:
+            raise problem or MdtoolError("no recording found")
+        return first
+
+
+def glb_to_clip(clip: GlbClip, maps: Sequence[SkeletonMap] = ()) -> Clip:
+    """Convert one animation by the first skeleton map that fits; labels are those that mdtool wrote, if any.
+
+    Raises:
+        MdtoolError: no map fits, or the recording cannot be converted.
+    """
+    motion = bvh_to_motion(clip.recording, match_map(clip.recording, maps))
+    motion = replace(motion, fps=clip.fps, action="" if clip.record else clip.name)
+    return labelled(motion, clip.record, clip.recording.source)
+
+
+def _open(sources: Sequence[str | Path], suffix: str) -> list[Container]:
+    return [container for source in sources for container in open_containers(source, suffix)]

@@ -1,0 +1,64 @@
+"""AMASS-style npz: SMPL pose parameters as body-model software takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mdtool.atomic import replacing
+from mdtool.errors import MdtoolError
+from mdtool.export.bones import local_matrices
+from mdtool.export.clips import clip_record, require_exportable
+from mdtool.motion.amass import BODY_JOINTS, FINGER_BASES, REST_PELVIS, WIDTHS, WORLD
+from mdtool.motion.motion import Motion
+from mdtool.motion.rotations import matrix_to_axis_angle
+
+_BETAS, _SOFT_TISSUE = 16, 8
+"""Lengths of `betas` and of a frame of `dmpls` in AMASS."""
+
+
+def write_npz(path: str | Path, motion: Motion, model: str = "smplh") -> None:
+    """Write one clip in the layout of AMASS (motion/amass.py), at its native frame rate.
+
+    Args:
+        model: "smplh" writes poses [T, 156] as AMASS does, the hands' turns given to the fingers' first joints;
+            "smpl" writes [T, 72].
+
+    Raises:
+        MdtoolError: an unknown model, a clip without frames or with numbers that are not finite, or no place to write.
+    """
+    if model not in WIDTHS:
+        raise MdtoolError(f"{model!r} is no body model for an npz file: choose from {', '.join(WIDTHS)}")
+    require_exportable([motion])
+    matrices = local_matrices(motion)
+    matrices[:, 0] = WORLD @ matrices[:, 0]
+    turns = matrix_to_axis_angle(torch.from_numpy(matrices)).numpy()
+    hands = turns[:, BODY_JOINTS:]
+    if model == "smplh":
+        poses = np.zeros((len(motion), WIDTHS[model] // 3, 3))
+        poses[:, :BODY_JOINTS] = turns[:, :BODY_JOINTS]
+        for hand, bases in enumerate(FINGER_BASES):
+            poses[:, bases] = hands[:, hand, None]
+    else:
+        poses = turns
+    record = clip_record(motion)
+    betas = np.zeros(_BETAS)
+    if motion.betas is not None:
+        betas[: len(motion.betas)] = motion.betas
+    arrays: dict[str, np.ndarray] = {
+        "poses": poses.reshape(len(motion), -1),
+        "trans": motion.root.astype(np.float64) @ WORLD.T - REST_PELVIS,
+        "betas": betas,
+        "dmpls": np.zeros((len(motion), _SOFT_TISSUE)),
+        "gender": np.array("neutral"),
+        "mocap_framerate": np.array(float(motion.fps)),
+        "rest_pelvis": REST_PELVIS,
+        "hands": hands,
+    }
+    for key in ("action", "split", "subject", "name", "text"):
+        if key in record:
+            arrays[key] = np.array(record[key])
+    with replacing(path) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)
