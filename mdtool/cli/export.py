@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdtool.cli.clips import require_clips
 from mdtool.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def export(
         if value is not None and kind not in _ONLY_FOR[option]:
             raise MdtoolError(f"{option} means nothing to a {kind} file: it is for {' and '.join(_ONLY_FOR[option])}")
     motions = read_motions(file)
-    require_clips(file, motions, clip or [])
+    motions.require_clips(clip or [], str(file))
     chosen = list(dict.fromkeys(clip or range(len(motions))))
     clips = [motions[index] for index in chosen]
     require_exportable(clips)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -198,6 +198,19 @@ class MotionSet:
         if name not in self.actions:
             raise MdtoolError(f"unknown action {name!r}: choose from {', '.join(self.actions) or '(none)'}")
         return self.actions.index(name)
+
+    def require_clips(self, indices: Iterable[int], where: str) -> None:
+        """Refuse indices of clips that are not there.
+
+        Args:
+            where: what to call the file.
+
+        Raises:
+            MdtoolError: one of them is not.
+        """
+        for index in indices:
+            if not 0 <= index < len(self):
+                raise MdtoolError(f"{where} has no clip {index}: it has clips 0 to {len(self) - 1}")
 
     def select(self, indices: Sequence[int] | np.ndarray) -> MotionSet:
         """A new set of the clips at `indices`, in that order, with the same label list.

@@ -74,9 +74,7 @@ def choose_clips(motions: MotionSet, clips: Sequence[int], actions: Sequence[str
     Raises:
         MdtoolError: there is no such clip or action.
     """
-    for index in clips:
-        if not 0 <= index < len(motions):
-            raise MdtoolError(f"{where} has no clip {index}: it has clips 0 to {len(motions) - 1}")
+    motions.require_clips(clips, where)
     if clips:
         return list(clips)
     candidates = np.arange(len(motions))
