@@ -45,7 +45,7 @@ def tiny_presets(monkeypatch: pytest.MonkeyPatch) -> None:
         if table["method"] == "mdm":
             table["model"] |= {"layers": 1, "width": 16, "heads": 2, "feedforward": 16}
         else:
-            table["model"] |= {"width": 2}
+            table["model"] |= {"width": 8}
         return table
 
     monkeypatch.setattr(config, "load_preset", tiny)
