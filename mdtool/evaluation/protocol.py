@@ -243,7 +243,10 @@ class _Tally:
 
 
 def _extrapolated(split: str, made: list[np.ndarray], real: list[np.ndarray]) -> dict[str, Extrapolation]:
-    """FID∞ of the motions under test, and its floor: one half of the seeds' recordings against the other."""
+    """FID∞ of the motions under test, and its floor: one half of the seeds' recordings against the other.
+
+    How far the floor lies from 0, on either side, is how far the other can be trusted.
+    """
     fits = {}
     if made:
         fits[f"gen_{split}"] = fid_for_infinity(np.concatenate(made), np.concatenate(real))

@@ -149,14 +149,19 @@ def test_the_file_names_its_protocol_and_older_files_are_ours(thesis: Results, t
     assert read_results(path).rules is RULES["ours"]
 
 
-def test_fid_for_infinity_of_a_faithful_generator_is_near_its_floor() -> None:
+def test_fid_for_infinity_is_pooled_over_seeds_and_printed_with_its_floor() -> None:
     results = evaluate_by(
-        RULES["ours"], motions(clips=60), RootReader(), Actor(), seeds=range(4), count=150, fid_infinity=True
+        RULES["ours"], motions(clips=100), RootReader(), Actor(shift=5.0), seeds=range(4), count=200, fid_infinity=True
     )
     assert set(results.extrapolation) == {"gen_train", "real_train", "gen_test", "real_test"}
+    # As in test_protocol: the trait moves by 5, its square by 25 on average with a spread of √102 instead of √2.
+    expected = 25 + 25**2 + (np.sqrt(102) - np.sqrt(2)) ** 2
     for split in ("train", "test"):
-        floor = results.scores[f"fid_real_{split}"].mean
-        assert abs(results.extrapolation[f"real_{split}"].fid) < floor
+        found, floor = (results.extrapolation[f"{who}_{split}"] for who in ("gen", "real"))
+        assert found.counts[-1] == 4 * 200
+        assert floor.counts[-1] == 2 * 200  # one half of the seeds against the other
+        assert found.fid == pytest.approx(expected, rel=0.1)
+        assert abs(floor.fid) < 0.01 * expected
     text = printed(results)
     assert "FID, N → ∞" in text
     assert "half the 95 % confidence interval" in text
