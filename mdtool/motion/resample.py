@@ -19,6 +19,8 @@ from mdtool.motion.rotations import (
 
 _WHOLE = 1e-6
 _FASTEST_FPS = 1000
+_BLOCK = 1000
+"""Frames interpolated at a time."""
 
 
 def resample(motion: Motion, fps: float) -> Motion:
@@ -67,11 +69,18 @@ def resample_at(motion: Motion, times_s: np.ndarray) -> Motion:
     before = np.minimum(np.floor(places).astype(np.int64), max(len(motion) - 2, 0))
     after = np.minimum(before + 1, len(motion) - 1)
     weight = places - before
-    quaternions = matrix_to_quaternion(rot6d_to_matrix(torch.from_numpy(motion.rot6d.astype(np.float64))))
-    joint_weight = torch.from_numpy(weight)[:, None].expand(-1, quaternions.shape[1])
-    blended = slerp(quaternions[before], quaternions[after], joint_weight)
-    rot6d = matrix_to_rot6d(quaternion_to_matrix(blended)).numpy().astype(np.float32)
+    rot6d = np.empty((len(times_s), *motion.rot6d.shape[1:]), np.float32)
+    for begin in range(0, len(times_s), _BLOCK):  # a long clip takes little more memory than its result
+        block = slice(begin, begin + _BLOCK)
+        start, end = (_quaternions(motion.rot6d[index[block]]) for index in (before, after))
+        blended = slerp(start, end, torch.from_numpy(weight[block])[:, None].expand(-1, start.shape[1]))
+        rot6d[block] = matrix_to_rot6d(quaternion_to_matrix(blended)).numpy()
     root = (1 - weight[:, None]) * motion.root[before] + weight[:, None] * motion.root[after]
     for exact, index in ((weight == 0, before), (weight == 1, after)):
         rot6d[exact] = motion.rot6d[index[exact]]
     return replace(motion, rot6d=rot6d, root=root.astype(np.float32), noise=None)
+
+
+def _quaternions(rot6d: np.ndarray) -> torch.Tensor:
+    """6D rotations [n, J, 6] as float64 quaternions [n, J, 4]."""
+    return matrix_to_quaternion(rot6d_to_matrix(torch.from_numpy(rot6d.astype(np.float64))))

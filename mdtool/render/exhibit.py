@@ -20,6 +20,7 @@ class Exhibit:
 
     motion: Motion
     caption: str
+    """One line or two: the action, and where the clip comes from."""
     colour: tuple[float, float, float]
     """sRGB, 0..1."""
     ghost: Motion | None = None
@@ -51,14 +52,14 @@ def compared(
     """
     shown = []
     for motion, other, same_world in pairs:
+        lines = names if not ghost else (f"{names[0]}, ghost: {names[1]}", "")
         words = [
-            " · ".join(filter(None, (readable(clip.action), name)))
-            for clip, name in zip((motion, other), names, strict=True)
+            "\n".join(filter(None, (readable(clip.action), line)))
+            for clip, line in zip((motion, other), lines, strict=True)
         ]
         if ghost:
-            other = other if same_world else _started_at(other, motion)
-            words[0] = " · ".join(filter(None, (readable(motion.action), f"{names[0]}, ghost: {names[1]}")))
-            shown.append(Exhibit(motion, words[0], BODY_COLOURS[0], other))
+            shade = other if same_world else _started_at(other, motion)
+            shown.append(Exhibit(motion, words[0], BODY_COLOURS[0], shade))
         else:
             shown.append(Exhibit(motion, words[0], BODY_COLOURS[0]))
             shown.append(Exhibit(other, words[1], BODY_COLOURS[1], beside=True, same_place=same_world))

@@ -131,4 +131,8 @@ def _cells(exhibits: Sequence[Exhibit], width: int, height: int) -> list[Cell]:
 def _heading(words: str, cell: Cell) -> tuple[Caption, ...]:
     margin = max(6, cell.height // 28)
     size_px = max(11.0, min(cell.height / 17, 30.0))
-    return (caption(words, margin, margin, size_px, cell.width - 2 * margin),) if words else ()
+    first, _, second = words.partition("\n")
+    below = margin + round(1.25 * size_px)
+    width = cell.width - 2 * margin
+    lines = ((first, margin, size_px), (second, below, 0.75 * size_px))
+    return tuple(caption(text, margin, top, letters_px, width) for text, top, letters_px in lines if text)

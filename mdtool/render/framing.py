@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from mdtool.motion.kinematics import positions_of
 from mdtool.motion.motion import Motion
 from mdtool.motion.skeleton import JOINT_INDEX
 from mdtool.render.camera import Camera
@@ -97,7 +98,7 @@ def _cloud(motion: Motion, centres: np.ndarray) -> np.ndarray:
     """Points that the picture should hold, relative to where the camera looks: joints with flesh, and a stander."""
     every = max(1, len(motion) // _MOST_FRAMES)
     ground = np.insert(centres[::every], 1, 0, axis=1)[:, None]
-    joints = motion.positions()[::every] - ground
+    joints = positions_of(motion.rot6d[::every], motion.root[::every]) - ground
     feet = motion.root[::every, None] * [1.0, 0.0, 1.0] - ground
     fleshy = joints[..., None, :] + _FLESH
     return np.concatenate([fleshy.reshape(-1, 3), (feet + _STANDING).reshape(-1, 3)])

@@ -56,7 +56,7 @@ def storyboard_picture(
         pictures = list(painted(sheet, poses, len(frames), workers))
         if captions:
             for k, (picture, frame) in enumerate(zip(pictures, frames, strict=True)):
-                for words in _words(k, exhibit.caption, frame / motion.fps):
+                for words in _words(k, exhibit.caption.replace("\n", " · "), frame / motion.fps):
                     words.stamp(picture)
         boards.append(_laid_out(pictures, columns))
         if progress:

@@ -72,5 +72,5 @@ def _row(words: str, pictures: list[np.ndarray], times_s: np.ndarray, captions: 
             left = k * width + 8
             caption(f"{time_s:.2f} s", left, TILE_HEIGHT - _TIME_PX - 8, _TIME_PX, width - 8).stamp(row)
         if words:
-            caption(words, 12, 10, _HEADING_PX, row.shape[1] - 12).stamp(row)
+            caption(words.replace("\n", " · "), 12, 10, _HEADING_PX, row.shape[1] - 12).stamp(row)
     return row

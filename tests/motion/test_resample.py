@@ -106,3 +106,10 @@ def test_impossible_rates(target: float) -> None:
 def test_impossible_times(times: list) -> None:
     with pytest.raises(MdtoolError, match="finite times"):
         resample_at(_turning(3, 30.0), np.array(times))
+
+
+def test_blocks_leave_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    motion, times_s = _turning(40, 30.0), np.linspace(-0.1, 1.5, 61)
+    whole = resample_at(motion, times_s)
+    monkeypatch.setattr("mdtool.motion.resample._BLOCK", 7)
+    np.testing.assert_allclose(resample_at(motion, times_s).rot6d, whole.rot6d, atol=1e-7)
