@@ -180,7 +180,10 @@ class _Work:
                 departures = sample_by(rules, tested, self.given)
                 details = {**details, **tested.options}
             columns = (TextColumn("evaluating"), BarColumn(), TimeElapsedColumn(), TextColumn("left"))
-            with Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True) as progress:
+            silent = not self.console.is_terminal
+            with Progress(
+                *columns, TimeRemainingColumn(), console=self.console, transient=True, disable=silent
+            ) as progress:
                 task = progress.add_task("evaluating", total=1.0)
                 results = evaluate_by(
                     rules,

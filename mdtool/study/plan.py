@@ -15,11 +15,11 @@ from mdtool.errors import MdtoolError
 FULL_STEPS = 250_000
 """Optimiser steps of the thesis's longest runs: 2e6 rank-steps over 8 ranks."""
 SMALL = "small"
-SMALL_STEPS = 2_000
+SMALL_STEPS = 1_200
 SMALL_NETWORK = (
     "train.batch=32",
     "train.lr=1e-3",
-    "model.layers=3",
+    "model.layers=2",
     "model.width=128",
     "model.heads=4",
     "model.feedforward=256",
