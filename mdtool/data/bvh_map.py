@@ -7,7 +7,7 @@ Lengths need no unit: a recording is scaled by its own leg length.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -184,6 +184,28 @@ def match_map(recording: BvhRecording, maps: Sequence[SkeletonMap]) -> SkeletonM
         f"write a map with --write-map FILE, fill it in and give it with --map FILE. "
         f"Its {len(recording.joints)} joints: {', '.join(recording.joint_index)}"
     )
+
+
+def first_unknown(readings: Iterable[BvhRecording | MdtoolError], maps: Sequence[SkeletonMap]) -> BvhRecording:
+    """The first recording whose skeleton fits no map; the first one of all when every skeleton is known.
+
+    Raises:
+        MdtoolError: there is no recording at all; the first error among the readings, where there is one.
+    """
+    first: BvhRecording | None = None
+    problem: MdtoolError | None = None
+    for reading in readings:
+        if isinstance(reading, MdtoolError):
+            problem = problem or reading
+            continue
+        first = first or reading
+        try:
+            match_map(reading, maps)
+        except MdtoolError:
+            return reading
+    if first is None:
+        raise problem or MdtoolError("no recording found")
+    return first
 
 
 def _parse_map(text: str, source: str) -> SkeletonMap:

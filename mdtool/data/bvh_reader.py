@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from mdtool.data.archives import Container, open_containers
 from mdtool.data.bvh import BvhRecording, parse_bvh
-from mdtool.data.bvh_map import SkeletonMap, match_map
+from mdtool.data.bvh_map import SkeletonMap, first_unknown, match_map
 from mdtool.data.bvh_motion import bvh_to_motion, has_still_pelvis
 from mdtool.data.defects import motion_defects
 from mdtool.data.gather import Clip, Note, Reading, Skipped
@@ -56,20 +57,9 @@ class BvhBatch:
         Raises:
             MdtoolError: not one file can be parsed; the reason is that of the first.
         """
-        first: BvhRecording | None = None
-        problem = next((MdtoolError(f"{box.path}: {box.problem}") for box in self.containers if box.problem), None)
-        for recording in (recording for container in self.containers for _, recording in _parsed(container)):
-            if isinstance(recording, MdtoolError):
-                problem = problem or recording
-                continue
-            first = first or recording
-            try:
-                match_map(recording, self.maps)
-            except MdtoolError:
-                return recording
-        if first is None:
-            raise problem or MdtoolError("no recording found")
-        return first
+        damaged = (MdtoolError(f"{box.path}: {box.problem}") for box in self.containers if box.problem)
+        parsed = (recording for container in self.containers for _, recording in _parsed(container))
+        return first_unknown(chain(damaged, parsed), self.maps)
 
     def __iter__(self) -> Iterator[Reading]:
         for container in self.containers:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mdtool.data.archives import Container, open_containers
 from mdtool.data.bvh import BvhRecording
-from mdtool.data.bvh_map import SkeletonMap, match_map
+from mdtool.data.bvh_map import SkeletonMap, first_unknown, match_map
 from mdtool.data.bvh_motion import bvh_to_motion
 from mdtool.data.csv_motion import parse_csv
 from mdtool.data.defects import motion_defects
@@ -85,24 +85,18 @@ class FileBatch:
         Raises:
             MdtoolError: not one file can be read.
         """
-        first: BvhRecording | None = None
-        problem: MdtoolError | None = None
-        for name, content in (pair for container in self.containers for pair in container.read()):
-            try:
-                if isinstance(content, MdtoolError):
-                    raise content
-                recording = next(iter(read_glb(content, name))).recording
-            except MdtoolError as error:
-                problem = problem or error
-                continue
-            first = first or recording
-            try:
-                match_map(recording, self.maps)
-            except MdtoolError:
-                return recording
-        if first is None:
-            raise problem or MdtoolError("no recording found")
-        return first
+        pairs = (pair for container in self.containers for pair in container.read())
+        return first_unknown((_first_animation(name, content) for name, content in pairs), self.maps)
+
+
+def _first_animation(name: str, content: bytes | MdtoolError) -> BvhRecording | MdtoolError:
+    """The recording in the first animation of a GLB file, or why there is none."""
+    if isinstance(content, MdtoolError):
+        return content
+    try:
+        return next(iter(read_glb(content, name))).recording
+    except MdtoolError as error:
+        return error
 
 
 def glb_to_clip(clip: GlbClip, maps: Sequence[SkeletonMap] = ()) -> Clip:
