@@ -78,10 +78,15 @@ class Body:
 
         A motion that brings its own body shape was recorded on that body and stays as it is.
         """
+        scale = self.path_scale(motion)
+        return motion if scale == 1 else replace(motion, root=motion.root * np.float32(scale))
+
+    def path_scale(self, motion: Motion) -> float:
+        """By how much `fitted` scales the pelvis path of a motion; 1 where it stays as it is."""
         if self.shape_directions is None or motion.betas is not None:
-            return motion
+            return 1.0
         height = float(self.joints[0, 1] - self.vertices[:, 1].min())
-        return replace(motion, root=motion.root * np.float32(height / STANDING_PELVIS_HEIGHT))
+        return height / STANDING_PELVIS_HEIGHT
 
     def local_rotations(self, matrices: Tensor) -> Tensor:
         """Rotations [..., J, 3, 3] of the body's joints from those of a motion's joints [..., 24, 3, 3]."""

@@ -75,6 +75,19 @@ def quad_edges(quads: np.ndarray) -> np.ndarray:
     return np.concatenate([sides, sides[:, ::-1]])
 
 
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Unit normals of vertices [V, 3], faces weighted by their area; [V, 3] float32."""
+    corner = vertices[faces]
+    first, second = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
+    normals = np.empty_like(vertices)
+    flat = faces.ravel()
+    for k in range(3):
+        a, b = (k + 1) % 3, (k + 2) % 3
+        of_face = first[:, a] * second[:, b] - first[:, b] * second[:, a]
+        normals[:, k] = np.bincount(flat, np.repeat(of_face, 3), len(vertices))
+    return normals / np.maximum(np.sqrt(np.einsum("vk,vk->v", normals, normals))[:, None], np.float32(1e-12))
+
+
 def neighbour_mean(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Mean of `values` [V, C] over the neighbours of every vertex; edges [E, 2] in both directions."""
     count = np.bincount(edges[:, 0], minlength=len(values))

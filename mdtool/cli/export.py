@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from enum import StrEnum
 from pathlib import Path
@@ -55,6 +56,7 @@ _ONLY_FOR = {
     "--columns": (".csv",),
     "--model": (".npz",),
     "--for": (".glb", ".bvh", ".csv"),
+    "--body": (".glb", ".bvh", ".npz"),
 }
 
 
@@ -78,6 +80,12 @@ def export(
             help="CSV: joint positions, rotations (quaternions), or both; only with rotations can it be read back. both"
         ),
     ] = None,
+    body: Annotated[
+        Path | None,
+        typer.Option(
+            help="GLB, BVH and npz: SMPL, SMPL-H or SMPL-X file, or a folder of them; MDTOOL_BODY, else the mannequin."
+        ),
+    ] = None,
     model: Annotated[Model | None, typer.Option(help="npz: poses [T, 156] as in AMASS, or [T, 72]; smplh.")] = None,
 ) -> None:
     """Write motions for other programs: a skinned body (GLB), joints (BVH), SMPL parameters (npz) or a table (CSV).
@@ -91,6 +99,7 @@ def export(
     from rich.progress import track
 
     from mdtool.atomic import require_writable
+    from mdtool.body.choice import named_body
     from mdtool.data.threads import one_thread
     from mdtool.errors import MdtoolError
     from mdtool.export.clips import file_per_clip, require_exportable
@@ -101,7 +110,14 @@ def export(
     kind = out.suffix.lower()
     if kind not in _SUFFIXES:
         raise MdtoolError(f"cannot tell the format of {out}: end its name in {', '.join(_SUFFIXES)}")
-    given = {"--order": order, "--units": units, "--columns": columns, "--model": model, "--for": program}
+    given = {
+        "--order": order,
+        "--units": units,
+        "--columns": columns,
+        "--model": model,
+        "--for": program,
+        "--body": body,
+    }
     for option, value in given.items():
         if value is not None and kind not in _ONLY_FOR[option]:
             raise MdtoolError(f"{option} means nothing to a {kind} file: it is for {' and '.join(_ONLY_FOR[option])}")
@@ -114,16 +130,16 @@ def export(
     files = [out] if kind == ".glb" else file_per_clip(out, clips, chosen)
     for path in files:
         require_writable(path)
+    named = body or (Path(os.environ["MDTOOL_BODY"]) if os.environ.get("MDTOOL_BODY") else None)
     console = Console(markup=False)
     started_s = time.perf_counter()
     with one_thread():
         if kind == ".glb":
-            from mdtool.body.mannequin import mannequin
             from mdtool.export.glb import write_glb
 
-            write_glb(out, clips, mannequin(), target.ground_root)
+            write_glb(out, clips, named_body(named), target.ground_root)
         else:
-            write = _writer(kind, target, order, units, columns, model)
+            write = _writer(kind, target, named, order, units, columns, model)
             pairs = list(zip(files, clips, strict=True))
             for path, motion in track(pairs, "writing", console=console, transient=True, disable=len(pairs) < 2):
                 write(path, motion)
@@ -150,20 +166,28 @@ def export(
 
 
 def _writer(
-    kind: str, target: Target, order: str | None, units: Unit | None, columns: Columns | None, model: Model | None
+    kind: str,
+    target: Target,
+    named: Path | None,
+    order: str | None,
+    units: Unit | None,
+    columns: Columns | None,
+    model: Model | None,
 ) -> Callable[[Path, Motion], None]:
     """The function that writes one clip to one file of a kind."""
     if kind == ".bvh":
-        from mdtool.body.mannequin import mannequin
+        from mdtool.body.choice import named_body
         from mdtool.export.bvh import write_bvh
 
-        body, turns = mannequin(), (order or target.order).upper()
+        body, turns = named_body(named), (order or target.order).upper()
         length = units.value if units else target.bvh_unit
         return lambda path, motion: write_bvh(path, motion, body, turns, length, target.ground_root)
     if kind == ".npz":
+        from mdtool.body.choice import named_body
         from mdtool.export.npz import write_npz
 
-        return lambda path, motion: write_npz(path, motion, (model or Model.smplh).value)
+        person = named_body(named) if named else None
+        return lambda path, motion: write_npz(path, motion, (model or Model.smplh).value, person)
     from mdtool.export.csv import write_csv
 
     measure = units.value if units else target.csv_unit

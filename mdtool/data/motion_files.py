@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from mdtool.data.archives import Container, open_containers
 from mdtool.data.bvh import BvhRecording
 from mdtool.data.bvh_map import SkeletonMap, first_unknown, match_map
@@ -107,6 +109,11 @@ def glb_to_clip(clip: GlbClip, maps: Sequence[SkeletonMap] = ()) -> Clip:
     """
     motion = bvh_to_motion(clip.recording, match_map(clip.recording, maps))
     motion = replace(motion, fps=clip.fps, action="" if clip.record else clip.name)
+    scale = clip.record.get("path_scale")
+    if isinstance(scale, float) and scale > 0 and "pelvis" in clip.recording.joint_index:
+        # mdtool's own file: no need to tell the size of the body from its legs.
+        path = clip.recording.world()[1][:, clip.recording.joint_index["pelvis"]]
+        motion = replace(motion, root=(path / scale).astype(np.float32))
     return labelled(motion, clip.record, clip.recording.source)
 
 

@@ -10,19 +10,20 @@ import torch
 from mdtool.body.skinning import Body
 from mdtool.motion.motion import Motion
 from mdtool.motion.rotations import rot6d_to_matrix
-from mdtool.motion.skeleton import JOINT_INDEX, JOINT_NAMES, PARENTS
+from mdtool.motion.skeleton import JOINT_INDEX, JOINT_NAMES, JOINTS, PARENTS
 
 ROOT = "root"
 """Name of the extra joint on the floor."""
 
-_OUTWARD = {
-    "head": (0.0, 1.0, 0.0),
-    "left_foot": (0.0, 0.0, 1.0),
-    "right_foot": (0.0, 0.0, 1.0),
-    "left_hand": (1.0, 0.0, 0.0),
-    "right_hand": (-1.0, 0.0, 0.0),
+_TIPS = {
+    "head": ("head", (0.0, 1.0, 0.0)),
+    "left_foot": ("left_foot", (0.0, 0.0, 1.0)),
+    "right_foot": ("right_foot", (0.0, 0.0, 1.0)),
+    "left_hand": ("left_wrist", (1.0, 0.0, 0.0)),
+    "right_hand": ("right_wrist", (-1.0, 0.0, 0.0)),
 }
-"""Direction from the last joint of every chain to its tip, in the rest pose."""
+"""Last joint of every chain → joint with the flesh at its end (its own or that of joints below), way to the tip."""
+_SHORTEST_TIP = 0.01
 
 
 @dataclass(frozen=True)
@@ -48,23 +49,33 @@ class Skeleton:
         return [child for child, parent in enumerate(self.parents) if parent == joint]
 
 
-def skeleton_of(body: Body, betas: np.ndarray | None = None, ground_root: bool = False) -> Skeleton:
-    """The skeleton of a body in a shape (betas [S], the rest shape when not given), standing on the floor."""
+def standing(body: Body, betas: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices [V, 3] and joints [J, 3] of the rest pose in a shape (betas [S]), float64, soles at y = 0."""
     shape = None if betas is None else torch.from_numpy(np.asarray(betas)).to(body.vertices.dtype)
     vertices, joints = (part.numpy().astype(np.float64) for part in body.shaped(shape))
-    rest = joints - [0, vertices[:, 1].min(), 0]
-    vertices = vertices - [0, vertices[:, 1].min(), 0]
-    followed = body.weights.numpy()[:, : len(PARENTS)].argmax(axis=1)
-    names, parents, shift = JOINT_NAMES, PARENTS, 0
-    if ground_root:
-        names, parents, shift = (ROOT, *JOINT_NAMES), (-1, *(parent + 1 for parent in PARENTS)), 1
-        rest = np.concatenate([[[0.0, 0.0, 0.0]], rest])
+    floor = np.array([0.0, vertices[:, 1].min(), 0.0])
+    return vertices - floor, joints - floor
+
+
+def skeleton_of(body: Body, betas: np.ndarray | None = None, ground_root: bool = False) -> Skeleton:
+    """The 24 joints of a body in a shape (betas [S], the rest shape when not given), standing on the floor.
+
+    A body with fingers has no joint for a whole hand: it lies in the middle of the fingers' roots, which follow it.
+    """
+    vertices, joints = standing(body, betas)
+    sources = np.array(range(JOINTS) if body.sources is None else body.sources)
+    rest = np.stack([joints[sources == joint].mean(axis=0) for joint in range(JOINTS)])
     tips = {}
-    for name, direction in _OUTWARD.items():
+    strongest = body.weights.numpy()[:, : len(body.parents)].argmax(axis=1)
+    for name, (top, direction) in _TIPS.items():
         joint = JOINT_INDEX[name]
-        reach = (vertices[followed == joint] - rest[joint + shift]) @ direction
-        tips[joint + shift] = max(float(reach.max(initial=0.0)), 0.01) * np.array(direction)
-    return Skeleton(names, parents, rest, tips, ground_root)
+        fleshy = [each for each in _below(body.parents, JOINT_INDEX[top]) if name == top or each != JOINT_INDEX[top]]
+        reach = (vertices[np.isin(strongest, fleshy)] - rest[joint]) @ direction
+        tips[joint + ground_root] = max(float(reach.max(initial=0.0)), _SHORTEST_TIP) * np.array(direction)
+    if not ground_root:
+        return Skeleton(JOINT_NAMES, PARENTS, rest, tips, False)
+    parents = (-1, *(parent + 1 for parent in PARENTS))
+    return Skeleton((ROOT, *JOINT_NAMES), parents, np.concatenate([np.zeros((1, 3)), rest]), tips, True)
 
 
 def local_matrices(*motions: Motion) -> np.ndarray:
@@ -85,3 +96,12 @@ def moving_joints(motion: Motion, skeleton: Skeleton) -> dict[int, np.ndarray]:
     if not skeleton.ground_root:
         return {0: path}
     return {0: path * [1, 0, 1], 1: path * [0, 1, 0]}
+
+
+def _below(parents: tuple[int, ...], top: int) -> list[int]:
+    """A joint and all that hang from it."""
+    found = [top]
+    for joint, parent in enumerate(parents):
+        if parent in found:
+            found.append(joint)
+    return found

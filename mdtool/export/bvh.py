@@ -32,7 +32,7 @@ def write_bvh(
     position channels and to readers that replace it. Angles run on beyond 180 degrees instead of jumping.
 
     Args:
-        body: whose joints to write, in the shape of the clip's betas.
+        body: whose joints to write, in the shape of the clip's betas; the path is scaled to its legs.
         order: rotation channels of every joint, one of the six orders.
         unit: of lengths.
         ground_root: begin with a joint `root` that carries the path on the floor.
@@ -46,7 +46,7 @@ def write_bvh(
     skeleton = skeleton_of(body, motion.betas, ground_root)
     lines: list[str] = ["HIERARCHY"]
     sequence: list[int] = []
-    moving = moving_joints(motion, skeleton)
+    moving = moving_joints(body.fitted(motion), skeleton)
     _write_joint(lines, sequence, skeleton, 0, 0, order, unit, set(moving))
     matrices = local_matrices(motion)
     angles = matrix_to_euler(with_ground_root(matrices) if ground_root else matrices, order)

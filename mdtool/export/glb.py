@@ -13,24 +13,30 @@ from mdtool import __version__
 from mdtool.atomic import write_bytes
 from mdtool.body.skinning import Body
 from mdtool.errors import MdtoolError
-from mdtool.export.bones import Skeleton, local_matrices, moving_joints, skeleton_of, with_ground_root
+from mdtool.export.bones import Skeleton, local_matrices, moving_joints, skeleton_of
 from mdtool.export.clips import animation_names, clip_record, require_exportable
 from mdtool.export.gltf import FACE_DATA, VERTEX_DATA, GltfBuffer
+from mdtool.export.rig import Rig, rig_of, rig_turns
 from mdtool.export.skin import skin_of
 from mdtool.motion.motion import Motion
 from mdtool.motion.rotations import matrix_to_quaternion
 
-_SKIN_COLOUR = (0.073, 0.246, 0.716, 1.0)
-_MARK_COLOUR = (0.045, 0.052, 0.065, 1.0)
-"""Linear red, green, blue and opacity."""
-_ROUGHNESS = 0.6
+_MATERIALS = [
+    {
+        "name": name,
+        "pbrMetallicRoughness": {"baseColorFactor": [*colour, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.6},
+    }
+    for name, colour in (("skin", (0.073, 0.246, 0.716)), ("markings", (0.045, 0.052, 0.065)))
+]
+"""Linear colours, as glTF has them."""
 
 
 def write_glb(path: str | Path, clips: Sequence[Motion], body: Body, ground_root: bool = False) -> None:
     """Write clips as the animations of one skinned body, at their native frame rates.
 
-    The joints carry the names of the 24 SMPL joints and do not turn in the rest pose. A body's helper joints become
-    joints below those they follow, so that the skin is that of mdtool's own pictures.
+    Bones carry the names of the 24 SMPL joints and do not turn in the rest pose. Fingers, face and helper joints are
+    bones of their own, so that the skin is that of mdtool's own pictures; only SMPL's corrections of the shape by
+    pose are left out. The path is scaled to the body's legs, as in the pictures (`Body.fitted`).
 
     Args:
         ground_root: put a joint `root` on the floor that carries the path.
@@ -42,25 +48,21 @@ def write_glb(path: str | Path, clips: Sequence[Motion], body: Body, ground_root
     require_exportable(clips)
     betas = _one_shape(clips, body)
     skeleton = skeleton_of(body, betas, ground_root)
+    rig = rig_of(body, skeleton, betas)
     buffer = GltfBuffer()
-    nodes = _nodes(skeleton, body)
-    joints = len(nodes)
-    scene = {"name": "motion", "nodes": [0, joints]}
-    mesh, inverse_bind = _mesh(buffer, body, betas, skeleton, joints)
+    bones = len(rig.names)
+    mesh, inverse_bind = _mesh(buffer, body, betas, rig)
+    skin = {"name": "mdtool", "skeleton": 0, "joints": list(range(bones)), "inverseBindMatrices": inverse_bind}
+    named = zip(animation_names(clips), clips, _turns(clips, body, skeleton), strict=True)
     document = {
         "asset": {"version": "2.0", "generator": f"mdtool {__version__}"},
         "scene": 0,
-        "scenes": [scene],
-        "nodes": [*nodes, {"name": "body", "mesh": 0, "skin": 0}],
+        "scenes": [{"name": "motion", "nodes": [0, bones]}],
+        "nodes": [*_nodes(rig), {"name": "body", "mesh": 0, "skin": 0}],
         "meshes": [mesh],
-        "materials": [_material("skin", _SKIN_COLOUR), _material("markings", _MARK_COLOUR)],
-        "skins": [
-            {"name": "mdtool", "skeleton": 0, "joints": list(range(joints)), "inverseBindMatrices": inverse_bind}
-        ],
-        "animations": [
-            _animation(buffer, name, clip, turns, skeleton)
-            for name, clip, turns in zip(animation_names(clips), clips, _turns(clips, body, skeleton), strict=True)
-        ],
+        "materials": _MATERIALS[: len(mesh["primitives"])],
+        "skins": [skin],
+        "animations": [_animation(buffer, name, clip, body, turns, skeleton) for name, clip, turns in named],
     }
     write_bytes(path, buffer.pack(document))
 
@@ -79,36 +81,27 @@ def _one_shape(clips: Sequence[Motion], body: Body) -> np.ndarray | None:
     return clips[0].betas
 
 
-def _nodes(skeleton: Skeleton, body: Body) -> list[dict[str, Any]]:
-    """The joints as nodes, then the helpers, which hang from the joints that they follow."""
-    nodes: list[dict[str, Any]] = []
-    for joint, (name, offset) in enumerate(zip(skeleton.names, skeleton.offsets, strict=True)):
-        nodes.append({"name": name, "translation": offset.tolist(), "children": skeleton.children(joint)})
-    for helper in body.helpers:
-        above = nodes[helper.joint + skeleton.ground_root]
-        number = 1 + sum("_twist" in nodes[child]["name"] for child in above["children"] if child < len(nodes))
-        above["children"].append(len(nodes))
-        nodes.append({"name": f"{above['name']}_twist{number}", "children": []})
-    for node in nodes:
-        if not node["children"]:
-            del node["children"]
+def _nodes(rig: Rig) -> list[dict[str, Any]]:
+    """The bones as nodes."""
+    nodes: list[dict[str, Any]] = [
+        {"name": name, "translation": offset.tolist()} for name, offset in zip(rig.names, rig.offsets, strict=True)
+    ]
+    for child, parent in enumerate(rig.parents):
+        if parent >= 0:
+            nodes[parent].setdefault("children", []).append(child)
     return nodes
 
 
-def _mesh(
-    buffer: GltfBuffer, body: Body, betas: np.ndarray | None, skeleton: Skeleton, joints: int
-) -> tuple[dict[str, Any], int]:
+def _mesh(buffer: GltfBuffer, body: Body, betas: np.ndarray | None, rig: Rig) -> tuple[dict[str, Any], int]:
     """The mesh, and the accessor of the inverse bind matrices (column by column)."""
-    skin = skin_of(body, betas)
-    rest = np.concatenate([skeleton.rest, skeleton.rest[[h.joint + skeleton.ground_root for h in body.helpers]]])
-    bind = np.tile(np.eye(4, dtype=np.float32), (joints, 1, 1))
-    bind[:, 3, :3] = -rest
-    followed = np.where(skin.weights > 0, skin.joints + skeleton.ground_root, 0)
-    of_joint = np.uint8 if joints <= 256 else np.uint16
+    skin, bones = skin_of(body, betas), len(rig.names)
+    bind = np.tile(np.eye(4, dtype=np.float32), (bones, 1, 1))
+    bind[:, 3, :3] = -rig.rest
+    followed = np.where(skin.weights > 0, rig.bone_of[skin.joints], 0)
     attributes = {
         "POSITION": buffer.add(skin.vertices, VERTEX_DATA, bounds=True),
         "NORMAL": buffer.add(skin.normals, VERTEX_DATA),
-        "JOINTS_0": buffer.add(followed.astype(of_joint), VERTEX_DATA),
+        "JOINTS_0": buffer.add(followed.astype(np.uint8 if bones <= 256 else np.uint16), VERTEX_DATA),
         "WEIGHTS_0": buffer.add(skin.weights, VERTEX_DATA, normalised=True),
     }
     of_vertex = np.uint16 if len(skin.vertices) < 65535 else np.uint32
@@ -121,20 +114,12 @@ def _mesh(
         for material, faces in enumerate((skin.plain, skin.marked))
         if len(faces)
     ]
-    return {"name": "body", "primitives": primitives}, buffer.add(bind.reshape(joints, 16))
-
-
-def _material(name: str, colour: tuple[float, ...]) -> dict[str, Any]:
-    surface = {"baseColorFactor": list(colour), "metallicFactor": 0.0, "roughnessFactor": _ROUGHNESS}
-    return {"name": name, "pbrMetallicRoughness": surface}
+    return {"name": "body", "primitives": primitives}, buffer.add(bind.reshape(bones, 16))
 
 
 def _turns(clips: Sequence[Motion], body: Body, skeleton: Skeleton) -> list[np.ndarray]:
-    """Quaternions of all joints and helpers, [J + H, T, 4] float32 per clip; all clips in one go, which is quicker."""
-    matrices = local_matrices(*clips)
-    turns = with_ground_root(matrices) if skeleton.ground_root else matrices
-    if body.helpers:
-        turns = np.concatenate([turns, body.helper_rotations(torch.from_numpy(matrices)).numpy()], axis=1)
+    """Quaternions of all bones, [N, T, 4] float32 per clip; all clips in one go, which is quicker."""
+    turns = rig_turns(body, skeleton, local_matrices(*clips))
     quaternions = matrix_to_quaternion(torch.from_numpy(turns)).numpy()[..., [1, 2, 3, 0]]
     ends = np.cumsum([len(clip) for clip in clips])
     return [
@@ -142,11 +127,13 @@ def _turns(clips: Sequence[Motion], body: Body, skeleton: Skeleton) -> list[np.n
     ]
 
 
-def _animation(buffer: GltfBuffer, name: str, clip: Motion, turns: np.ndarray, skeleton: Skeleton) -> dict[str, Any]:
-    """One clip: turns [J + H, T, 4] of all joints and helpers, and the paths of those that move."""
+def _animation(
+    buffer: GltfBuffer, name: str, clip: Motion, body: Body, turns: np.ndarray, skeleton: Skeleton
+) -> dict[str, Any]:
+    """One clip: turns [N, T, 4] of all bones, and the paths of those that move, fitted to the body."""
     time = buffer.add((np.arange(len(clip)) / clip.fps).astype(np.float32), bounds=True)
     outputs = [(node, "rotation", accessor) for node, accessor in enumerate(buffer.add_each(turns))]
-    for node, path in moving_joints(clip, skeleton).items():
+    for node, path in moving_joints(body.fitted(clip), skeleton).items():
         outputs.append((node, "translation", buffer.add(path.astype(np.float32))))
     return {
         "name": name,
@@ -154,7 +141,7 @@ def _animation(buffer: GltfBuffer, name: str, clip: Motion, turns: np.ndarray, s
         "channels": [
             {"sampler": place, "target": {"node": node, "path": kind}} for place, (node, kind, _) in enumerate(outputs)
         ],
-        "extras": {"mdtool": clip_record(clip)},
+        "extras": {"mdtool": {**clip_record(clip), "path_scale": body.path_scale(clip)}},
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from mdtool.atomic import replacing
+from mdtool.body.skinning import Body
 from mdtool.errors import MdtoolError
 from mdtool.export.bones import local_matrices
 from mdtool.export.clips import clip_record, require_exportable
@@ -19,12 +20,14 @@ _BETAS, _SOFT_TISSUE = 16, 8
 """Lengths of `betas` and of a frame of `dmpls` in AMASS."""
 
 
-def write_npz(path: str | Path, motion: Motion, model: str = "smplh") -> None:
+def write_npz(path: str | Path, motion: Motion, model: str = "smplh", body: Body | None = None) -> None:
     """Write one clip in the layout of AMASS (motion/amass.py), at its native frame rate.
 
     Args:
         model: "smplh" writes poses [T, 156] as AMASS does, the hands' turns given to the fingers' first joints;
             "smpl" writes [T, 72].
+        body: whose resting pelvis, in the shape of the clip's betas, to take off the path; the mean of SMPL's models
+            when not given.
 
     Raises:
         MdtoolError: an unknown model, a clip without frames or with numbers that are not finite, or no place to write.
@@ -43,18 +46,22 @@ def write_npz(path: str | Path, motion: Motion, model: str = "smplh") -> None:
             poses[:, bases] = hands[:, hand, None]
     else:
         poses = turns
+    pelvis = REST_PELVIS
+    if body is not None:
+        shape = None if motion.betas is None else torch.from_numpy(motion.betas).to(body.vertices.dtype)
+        pelvis = body.shaped(shape)[1][0].numpy().astype(np.float64)
     record = clip_record(motion)
     betas = np.zeros(_BETAS)
     if motion.betas is not None:
         betas[: len(motion.betas)] = motion.betas
     arrays: dict[str, np.ndarray] = {
         "poses": poses.reshape(len(motion), -1),
-        "trans": motion.root.astype(np.float64) @ WORLD.T - REST_PELVIS,
+        "trans": motion.root.astype(np.float64) @ WORLD.T - pelvis,
         "betas": betas,
         "dmpls": np.zeros((len(motion), _SOFT_TISSUE)),
         "gender": np.array("neutral"),
         "mocap_framerate": np.array(float(motion.fps)),
-        "rest_pelvis": REST_PELVIS,
+        "rest_pelvis": pelvis,
         "hands": hands,
     }
     for key in ("action", "split", "subject", "name", "text"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from mdtool.body.skinning import Body
+from mdtool.body.surface import vertex_normals
+from mdtool.export.bones import standing
 
 JOINTS_PER_VERTEX = 4
 _WHOLE = 65535
@@ -22,7 +23,7 @@ class Skin:
     normals: np.ndarray
     """[V, 3] float32."""
     joints: np.ndarray
-    """[V, 4] joints and helper joints that the vertex follows; 0 where the weight is 0."""
+    """[V, 4] joints and helper joints of the body that the vertex follows; 0 where the weight is 0."""
     weights: np.ndarray
     """[V, 4] uint16 shares; every row sums to 65535."""
     plain: np.ndarray
@@ -36,10 +37,9 @@ def skin_of(body: Body, betas: np.ndarray | None = None) -> Skin:
 
     Corrections of the shape by pose (SMPL's pose blend shapes) do not fit the format and are left out.
     """
-    shape = None if betas is None else torch.from_numpy(np.asarray(betas)).to(body.vertices.dtype)
-    vertices = body.shaped(shape)[0].numpy().astype(np.float64)
-    vertices = vertices - [0, vertices[:, 1].min(), 0]
+    vertices = standing(body, betas)[0]
     normals, weights = vertex_normals(vertices, body.faces), body.weights.numpy().astype(np.float64)
+    normals[~normals.any(axis=1)] = [0, 1, 0]  # a vertex of no face; glTF wants unit normals everywhere
     plain, marked = body.faces, body.faces[:0]
     if body.accent is not None:
         plain, marked, (first, second, share) = cut(body.faces, body.accent.astype(np.float64))
@@ -50,15 +50,6 @@ def skin_of(body: Body, betas: np.ndarray | None = None) -> Skin:
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     joints, shares = fewest_joints(weights)
     return Skin(vertices.astype(np.float32), normals.astype(np.float32), joints, shares, plain, marked)
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Unit normals of vertices [V, 3], faces weighted by their area; [V, 3] float64."""
-    corners = vertices[faces]
-    of_face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    total = np.stack([np.bincount(faces.ravel(), np.repeat(of_face[:, k], 3), len(vertices)) for k in range(3)], axis=1)
-    length = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.where(length > 0, total / np.where(length > 0, length, 1), [0.0, 1.0, 0.0])
 
 
 def fewest_joints(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

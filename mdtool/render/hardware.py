@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
+from mdtool.body.surface import vertex_normals
 from mdtool.errors import MdtoolError
 from mdtool.render.camera import Camera
-from mdtool.render.rasteriser import vertex_normals
 from mdtool.render.shading import Look, display_colours
 
 _SOFTWARE_DRIVERS = ("llvmpipe", "softpipe", "swrast", "software", "swiftshader")

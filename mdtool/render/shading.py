@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdtool.render.rasteriser import vertex_normals
+from mdtool.body.surface import vertex_normals
 from mdtool.render.shadow import ShadowMap
 
 _KEY_COLOUR = np.array([1.02, 0.98, 0.92], np.float32)

@@ -49,3 +49,10 @@ def test_neighbour_mean_on_a_square() -> None:
     edges = surface.quad_edges(np.array([[0, 1, 2, 3]]))
     values = np.array([[0.0], [1.0], [2.0], [3.0]])
     np.testing.assert_allclose(surface.neighbour_mean(values, edges)[:, 0], [2.0, 1.0, 2.0, 1.0])
+
+
+def test_normals_of_a_ball_point_outward() -> None:
+    ball = trimesh.creation.icosphere(subdivisions=3)
+    normals = surface.vertex_normals(ball.vertices.astype(np.float32), ball.faces)
+    assert normals.dtype == np.float32
+    np.testing.assert_allclose(normals, ball.vertices, atol=0.02)

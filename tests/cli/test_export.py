@@ -10,6 +10,7 @@ import pytest
 from mdtool.export.target import TARGETS
 from mdtool.motion.file import read_motions, write_motions
 from mdtool.motion.motion import MotionSet
+from tests.body.test_smpl import save, synthetic
 from tests.cli.command_line import done, refused
 from tests.export.clips import assert_same_labels, assert_same_motion, some_clips
 
@@ -69,6 +70,16 @@ def test_positions_alone_are_offered_again_with_rotations() -> None:
     assert "do not say how bones are turned" in refused("preprocess", "csv", "a.csv")
 
 
+@pytest.mark.parametrize("kind", ["glb", "npz"])
+def test_a_body_of_the_user_s_own(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDTOOL_BODY", str(save(tmp_path / "bodies" / "SMPL_NEUTRAL.npz", synthetic(52))))
+    done("export", "--clip", 0, "--out", f"a.{kind}")
+    if kind == "glb":
+        assert b'"left_thumb3"' in Path("a.glb").read_bytes()
+    done("preprocess", kind, f"a.{kind}")
+    assert_same_motion(read_motions("motions.h5")[0], some_clips()[0])
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -78,6 +89,8 @@ def test_positions_alone_are_offered_again_with_rotations() -> None:
         (("--out", "a.npz", "--for", "unity"), "--for means nothing to a .npz file"),
         (("--out", "a.bvh", "--columns", "both"), "--columns means nothing to a .bvh file"),
         (("--out", "a.bvh", "--order", "XYX"), "'XYX' is no Euler order"),
+        (("--out", "a.csv", "--body", "model.npz"), "--body means nothing to a .csv file"),
+        (("--out", "a.glb", "--body", "model.npz"), "model.npz"),
         (("none.h5",), "no such file: none.h5"),
         (("--out", "sample.h5/a.glb"), "cannot write sample.h5/a.glb"),
     ],

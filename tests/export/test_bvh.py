@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from mdtool.body.mannequin import mannequin
+from mdtool.body.skinning import posed_joints
+from mdtool.body.smpl import smpl_body
 from mdtool.data.bvh import parse_bvh
 from mdtool.data.bvh_map import match_map
 from mdtool.data.bvh_motion import bvh_to_motion
@@ -18,6 +20,7 @@ from mdtool.export.bvh import write_bvh
 from mdtool.motion.euler import EULER_ORDERS
 from mdtool.motion.motion import Motion
 from mdtool.motion.skeleton import JOINT_NAMES, OFFSETS
+from tests.body.test_smpl import save, synthetic
 from tests.export.clips import any_clip, assert_same_motion, content, some_clips
 
 
@@ -58,6 +61,21 @@ def test_the_rest_pose_is_the_t_pose_with_tips(tmp_path: Path) -> None:
     assert 0.02 < tips["left_foot"][2] < 0.2
     assert 0.03 < tips["left_hand"][0] < 0.2
     assert tips["right_hand"][0] == pytest.approx(-tips["left_hand"][0], abs=2e-3)
+
+
+def test_the_bones_of_a_named_body(tmp_path: Path) -> None:
+    """A body with fingers: BVH shows the 24 joints, hands in the middle of the fingers' roots; rotations come back."""
+    body = smpl_body(save(tmp_path / "model.npz", synthetic(52)))
+    clip = replace(any_clip(3), betas=np.linspace(-1, 1, 10, dtype=np.float32))
+    write_bvh(tmp_path / "a.bvh", clip, body, unit="m")
+    recording = parse_bvh(*content(tmp_path / "a.bvh"))
+    places = posed_joints(body, clip)
+    found = recording.world()[1][:, [recording.joint_index[name] for name in JOINT_NAMES[:22]]]
+    np.testing.assert_allclose(found, places[:, :22], atol=1e-5)
+    roots = places[0, [22, 25, 28, 31, 34]].mean(axis=0)
+    np.testing.assert_allclose(recording.world()[1][0, recording.joint_index["left_hand"]], roots, atol=1e-5)
+    read = read_back(tmp_path / "a.bvh")
+    np.testing.assert_allclose(read.rot6d, clip.rot6d, atol=1e-6)
 
 
 def test_angles_do_not_jump(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import trimesh
 
 from mdtool.body.mannequin import mannequin
 from mdtool.body.skinning import Body, posed_vertices
+from mdtool.body.smpl import smpl_body
 from mdtool.data.glb import read_glb
 from mdtool.data.motion_files import glb_to_clip
 from mdtool.errors import MdtoolError
@@ -20,7 +21,7 @@ from mdtool.export.glb import continuous_quaternions, write_glb
 from mdtool.motion.motion import Motion
 from mdtool.motion.rotations import axis_angle_to_quaternion, quaternion_to_matrix
 from mdtool.motion.skeleton import JOINT_NAMES
-from tests.body.test_skinning import random_body
+from tests.body.test_smpl import save, synthetic
 from tests.export.clips import any_clip, assert_same_labels, assert_same_motion, content, some_clips
 
 _DTYPES = {5121: np.uint8, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
@@ -175,26 +176,37 @@ def test_a_turn_does_not_go_the_long_way_round() -> None:
     np.testing.assert_allclose(continuous_quaternions(flipped), -quaternions, atol=1e-12)
 
 
-def shaped_body() -> Body:
-    """A body with shapes and pose corrections, double precision and weights on every joint, as SMPL files give."""
-    return replace(random_body(), faces=np.array([[0, 1, 2], [2, 3, 0]], np.int32))
+@pytest.fixture(params=[24, 52, 55], ids=["SMPL", "SMPL-H", "SMPL-X"])
+def model(request: pytest.FixtureRequest, tmp_path: Path) -> Body:
+    """A body as a user's file gives it, without corrections by pose, and with no more than four joints a vertex."""
+    arrays = synthetic(request.param)
+    arrays["weights"] = np.where(arrays["weights"] >= np.sort(arrays["weights"])[:, -4:-3], arrays["weights"], 0)
+    arrays["weights"] /= arrays["weights"].sum(1, keepdims=True)
+    return replace(smpl_body(save(tmp_path / "model.npz", arrays)), pose_directions=None)
 
 
-def test_a_body_in_the_shape_of_its_clip(tmp_path: Path) -> None:
-    betas = np.array([1.5, -2.0, 0.5], np.float32)
-    clip = replace(any_clip(2), betas=betas)
-    body = shaped_body()
-    write_glb(tmp_path / "a.glb", [clip], body)
+@pytest.mark.parametrize("ground_root", [False, True])
+@pytest.mark.parametrize("betas", [None, np.linspace(-2, 2, 10, dtype=np.float32)], ids=["rest", "shaped"])
+def test_bodies_of_the_user(model: Body, betas: np.ndarray | None, ground_root: bool, tmp_path: Path) -> None:
+    clip = replace(any_clip(4), betas=betas)
+    write_glb(tmp_path / "a.glb", [clip], model, ground_root)
     loaded = Loaded(tmp_path / "a.glb")
-    joints = body.shaped(torch.from_numpy(betas).double())[1].numpy()
-    got = np.array(loaded.file.nodes[loaded.names.index("left_knee")].translation)
-    np.testing.assert_allclose(got, joints[4] - joints[1], atol=1e-6)
+    np.testing.assert_allclose(
+        loaded.skinned(0, 2), posed_vertices(model, model.fitted(clip), slice(2, 3))[0], atol=1e-3
+    )
+    (animation,) = read_glb(*content(tmp_path / "a.glb"))
+    read = glb_to_clip(animation).motion
+    assert_same_motion(read, clip)
+    np.testing.assert_array_equal(read.betas, clip.betas)  # type: ignore[arg-type]
+    assert {"left_hand", "right_hand"} <= set(loaded.names)
+    assert ("left_thumb3" in loaded.names) == (len(model.parents) > 24)
+    assert ("jaw" in loaded.names) == (len(model.parents) == 55)
 
 
 def test_one_file_has_one_shape(tmp_path: Path) -> None:
     clips = [any_clip(2), replace(any_clip(2), betas=np.ones(10, np.float32))]
     with pytest.raises(MdtoolError, match="clips 0 and 1 have different body shapes"):
-        write_glb(tmp_path / "a.glb", clips, shaped_body())
+        write_glb(tmp_path / "a.glb", clips, smpl_body(save(tmp_path / "model.npz", synthetic())))
     write_glb(tmp_path / "a.glb", clips, mannequin())
 
 

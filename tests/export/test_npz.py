@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from mdtool.body.smpl import smpl_body
 from mdtool.data.npz_motion import parse_npz
 from mdtool.errors import MdtoolError
 from mdtool.export.npz import write_npz
 from mdtool.motion.motion import Motion
 from mdtool.motion.skeleton import JOINTS
+from tests.body.test_smpl import save, synthetic
 from tests.export.clips import any_clip, assert_same_labels, assert_same_motion, content, some_clips
 
 
@@ -45,6 +48,17 @@ def test_the_arrays_are_those_of_amass(tmp_path: Path) -> None:
         np.testing.assert_array_equal(arrays["betas"], [*range(10), *[0] * 6])
     read = parse_npz(*content(tmp_path / "a.npz"))
     np.testing.assert_array_equal(read.motion.betas, np.arange(10))  # type: ignore[arg-type]
+
+
+def test_the_pelvis_of_a_named_body(tmp_path: Path) -> None:
+    """SMPL's own formula puts the pelvis where the motion has it, and the way back does not need the body."""
+    body = smpl_body(save(tmp_path / "model.npz", synthetic()))
+    clip = replace(any_clip(3), betas=np.linspace(-1, 1, 10, dtype=np.float32))
+    write_npz(tmp_path / "a.npz", clip, "smpl", body)
+    with np.load(tmp_path / "a.npz") as arrays:
+        pelvis = body.shaped(torch.from_numpy(arrays["betas"][:10]).float())[1][0].numpy() + arrays["trans"]
+    np.testing.assert_allclose(pelvis, clip.root[:, [0, 2, 1]] * [1, -1, 1], atol=1e-5)
+    assert_same_motion(parse_npz(*content(tmp_path / "a.npz")).motion, clip)
 
 
 def test_hands_bend_the_fingers(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import trimesh
 
 from mdtool.body.mannequin import mannequin
-from mdtool.export.skin import cut, fewest_joints, skin_of, vertex_normals
+from mdtool.export.skin import cut, fewest_joints, skin_of
 
 
 def test_a_cut_ball_is_the_same_ball_in_two_parts() -> None:
@@ -33,12 +33,6 @@ def test_shares_sum_to_one_and_keep_the_largest() -> None:
     assert joints[0].tolist() == [0, 0, 0, 0]
     kept = np.sort(weights, axis=1)[:, -4:]
     np.testing.assert_allclose(np.sort(shares / 65535, axis=1), kept / kept.sum(axis=1, keepdims=True), atol=4 / 65535)
-
-
-def test_normals_point_outward() -> None:
-    ball = trimesh.creation.icosphere(subdivisions=3)
-    normals = vertex_normals(np.asarray(ball.vertices), np.asarray(ball.faces))
-    np.testing.assert_allclose(normals, ball.vertices, atol=0.02)
 
 
 def test_the_mannequin_has_a_visor_on_the_front_of_its_head() -> None:

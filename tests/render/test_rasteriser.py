@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import trimesh
 
-from mdtool.render.rasteriser import rasterise, vertex_normals
+from mdtool.render.rasteriser import rasterise
 
 WIDTH, HEIGHT = 40, 30
 
@@ -82,10 +81,3 @@ def test_nothing_in_the_picture() -> None:
     pixel, seen = rasterise(screen, np.ones((3, 2), np.float32), np.array([[0, 1, 2]]), WIDTH, HEIGHT)
     assert len(pixel) == 0
     assert seen.shape == (2, 0)
-
-
-def test_normals_of_a_ball_point_outward() -> None:
-    ball = trimesh.creation.icosphere(subdivisions=3)
-    normals = vertex_normals(ball.vertices.astype(np.float32), ball.faces)
-    assert normals.dtype == np.float32
-    np.testing.assert_allclose(normals, ball.vertices, atol=0.02)
