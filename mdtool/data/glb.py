@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -28,37 +30,61 @@ _MOST_FRAMES = 1_000_000
 
 @dataclass(frozen=True)
 class GlbClip:
-    """One animation."""
+    """One animation of a file; read when asked for, so that one that cannot be read does not take the others along."""
 
     name: str
-    recording: BvhRecording
-    fps: float
-    """As mdtool wrote it, else that of the recording."""
+    source: str
+    """File and animation, for messages."""
     record: dict[str, Any]
     """What mdtool wrote about the clip: fps, action, split, …; empty in files of other programs."""
+    _read: Callable[[], BvhRecording]
+
+    @cached_property
+    def recording(self) -> BvhRecording:
+        """The joints, at the frame rate that mdtool wrote, else that of the keys.
+
+        Raises:
+            MdtoolError: damaged, or with what has no place in a recording (cubic splines, odd times).
+        """
+        with _damage_told(self.source):
+            return self._read()
+
+    @property
+    def fps(self) -> float:
+        """Frames per second, as mdtool wrote it, else that of the recording."""
+        return float(self.record.get("fps") or self.recording.fps)
 
 
-def read_glb(content: bytes, source: str) -> Iterator[GlbClip]:
-    """The animations of a GLB file, each at its own frame rate (that of its keys where mdtool has not written one).
+def read_glb(content: bytes, source: str) -> list[GlbClip]:
+    """The animations of a GLB file.
+
+    The pose of the nodes at rest counts as rotation zero, whatever axes a program gave its bones.
 
     Args:
         source: the file's name, for messages.
 
     Raises:
-        MdtoolError: not a GLB file, damaged, without joints or animations, or with what has no place in a recording
-            (cubic splines, stretched joints).
+        MdtoolError: not a GLB file, damaged, without joints or animations, or with joints that are stretched.
     """
-    try:
+    with _damage_told(source):
         gltf = _Gltf.parse(content, source)
         joints = _Joints.of(gltf)
-        animations = gltf.document.get("animations") or []
-        if not animations:
-            raise MdtoolError(f"{source}: it has no animation in it")
-        for place, animation in enumerate(animations):
+        clips = []
+        for place, animation in enumerate(gltf.document.get("animations") or []):
             name = str(animation.get("name") or f"animation {place}")
-            record = (animation.get("extras") or {}).get("mdtool") or {}
-            recording = _recording(gltf, joints, animation, record, f"{source}, {name}")
-            yield GlbClip(name, recording, float(record.get("fps") or recording.fps), record)
+            record = dict((animation.get("extras") or {}).get("mdtool") or {})
+            where = f"{source}, {name}"
+            clips.append(GlbClip(name, where, record, partial(_recording, gltf, joints, animation, record, where)))
+    if not clips:
+        raise MdtoolError(f"{source}: it has no animation in it")
+    return clips
+
+
+@contextmanager
+def _damage_told(source: str) -> Iterator[None]:
+    """What a damaged file does to its reader, in a sentence."""
+    try:
+        yield
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error, RecursionError) as error:
         raise MdtoolError(
             f"{source}: damaged, or not a GLB file of glTF 2.0 ({type(error).__name__}: {error})"
@@ -120,7 +146,9 @@ class _Joints:
     names: list[str] = field(default_factory=list)
     parents: list[int] = field(default_factory=list)
     rotations: list[np.ndarray] = field(default_factory=list)
-    """[3, 3] of every node when no animation moves it."""
+    """[3, 3] of every node at rest, against the one above."""
+    stances: list[np.ndarray] = field(default_factory=list)
+    """[3, 3] of every node at rest, in the world."""
     translations: list[np.ndarray] = field(default_factory=list)
     unit: list[float] = field(default_factory=list)
     """Scale of all that is above a node."""
@@ -163,6 +191,7 @@ class _Joints:
         self.names.append(unique)
         self.parents.append(parent)
         self.rotations.append(rotation)
+        self.stances.append((self.stances[parent] if parent >= 0 else np.eye(3)) @ rotation)
         self.translations.append(translation)
         self.unit.append(unit)
 
@@ -211,15 +240,18 @@ def _recording(
     rotations = np.tile(np.array(joints.rotations), (frames, 1, 1, 1))
     for place, (keys, values, steps) in turning.items():
         rotations[:, place] = _turns_at(grid, keys, values, steps)
-    angles = matrix_to_euler(rotations, _ORDER)
+    # A world rotation G counts as G B⁻¹ with B that at rest: local rotations become B_above R B⁻¹.
+    stances = np.array(joints.stances)
+    above = np.concatenate([np.eye(3)[None], stances])[[parent + 1 for parent in joints.parents]]
+    angles = matrix_to_euler(above @ rotations @ stances.transpose(0, 2, 1), _ORDER)
     columns, bvh_joints, first = [], [], 0
     for place, (name, parent, unit) in enumerate(zip(joints.names, joints.parents, joints.unit, strict=True)):
         channels = [f"{letter}rotation" for letter in _ORDER]
-        offset = unit * joints.translations[place]
+        offset = unit * above[place] @ joints.translations[place]
         if place in moving:
             keys, values, steps = moving[place]
             channels = ["Xposition", "Yposition", "Zposition", *channels]
-            columns.append(unit * _values_at(grid, keys, values, steps))
+            columns.append(unit * _values_at(grid, keys, values, steps) @ above[place].T)
         columns.append(angles[:, place])
         x, y, z = offset.tolist()
         bvh_joints.append(BvhJoint(name, parent, (x, y, z), tuple(channels), first, None))

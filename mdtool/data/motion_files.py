@@ -26,8 +26,8 @@ class FileBatch:
     """The files of one kind in some folders and archives; iterating over it reads and converts them."""
 
     containers: list[Container]
-    convert: Callable[[bytes, str], Iterable[Clip]]
-    """(content, name) → clips."""
+    convert: Callable[[bytes, str], Iterable[Clip | MdtoolError]]
+    """(content, name) → clips, or why one cannot be read."""
     maps: Sequence[SkeletonMap] = field(default=())
 
     @classmethod
@@ -56,9 +56,12 @@ class FileBatch:
             MdtoolError: a source is missing or has no such file.
         """
 
-        def convert(content: bytes, name: str) -> Iterator[Clip]:
+        def convert(content: bytes, name: str) -> Iterator[Clip | MdtoolError]:
             for clip in read_glb(content, name):
-                yield glb_to_clip(clip, maps)
+                try:
+                    yield glb_to_clip(clip, maps)
+                except MdtoolError as error:
+                    yield error
 
         return cls(_open(sources, ".glb"), convert, maps)
 
@@ -77,9 +80,12 @@ class FileBatch:
             if isinstance(content, MdtoolError):
                 raise content
             for clip in self.convert(content, name):
-                yield replace(clip, warnings=(*clip.warnings, *motion_defects(clip.motion)))
+                if isinstance(clip, MdtoolError):
+                    yield _skipped(name, clip)
+                else:
+                    yield replace(clip, warnings=(*clip.warnings, *motion_defects(clip.motion)))
         except MdtoolError as error:
-            yield Skipped(name, str(error).removeprefix(name).lstrip(":, "))
+            yield _skipped(name, error)
 
     def unknown_recording(self) -> BvhRecording:
         """Of GLB files, the first animation whose joints fit no map; the first of all when every skeleton is known.
@@ -96,7 +102,7 @@ def _first_animation(name: str, content: bytes | MdtoolError) -> BvhRecording | 
     if isinstance(content, MdtoolError):
         return content
     try:
-        return next(iter(read_glb(content, name))).recording
+        return read_glb(content, name)[0].recording
     except MdtoolError as error:
         return error
 
@@ -114,7 +120,12 @@ def glb_to_clip(clip: GlbClip, maps: Sequence[SkeletonMap] = ()) -> Clip:
         # mdtool's own file: no need to tell the size of the body from its legs.
         path = clip.recording.world()[1][:, clip.recording.joint_index["pelvis"]]
         motion = replace(motion, root=(path / scale).astype(np.float32))
-    return labelled(motion, clip.record, clip.recording.source)
+    return labelled(motion, clip.record, clip.source)
+
+
+def _skipped(name: str, error: MdtoolError) -> Skipped:
+    """The file's name is told once, and not again in the reason."""
+    return Skipped(name, str(error).removeprefix(name).lstrip(":, "))
 
 
 def _open(sources: Sequence[str | Path], suffix: str) -> list[Container]:

@@ -32,12 +32,12 @@ ANY = Target(MDTOOL_AXES, "m", "cm", "ZXY")
 """No program in particular: mdtool's own axes, and BVH as motion capture has it."""
 
 TARGETS: dict[str, Target] = {
-    # Blender names an Euler order from the last turn to the first: channels ZYX are its default mode XYZ.
+    # Blender gives bones the Euler mode that the channels spell; XYZ is the one that its own bones have.
     "blender": Target(
         axes=AMASS_AXES,
         csv_unit="m",
         bvh_unit="m",
-        order="ZYX",
+        order="XYZ",
         glb_clicks="File > Import > glTF 2.0; pick the clip in the Action Editor",
         bvh_clicks="File > Import > Motion Capture (.bvh), Scale 1, Forward -Z, Up Y, tick Update Scene FPS",
     ),

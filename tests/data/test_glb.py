@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import roma
+import torch
 
 from mdtool.body.mannequin import mannequin
 from mdtool.data.gather import Clip, Skipped, gather
@@ -18,6 +20,7 @@ from mdtool.data.motion_files import FileBatch, glb_to_clip
 from mdtool.errors import MdtoolError
 from mdtool.export.glb import write_glb
 from mdtool.motion.motion import Motion
+from mdtool.motion.rotations import matrix_to_quaternion, quaternion_to_matrix
 from tests.export.clips import any_clip, assert_same_motion
 
 Change = Callable[[dict[str, Any]], object]
@@ -74,6 +77,49 @@ def test_a_scaled_armature_above_the_joints(glb: bytes, clip: Motion) -> None:
     read = glb_to_clip(animation).motion
     np.testing.assert_allclose(read.positions()[:, 4] - read.root, still.positions()[:, 4] - still.root, atol=1e-5)
     np.testing.assert_allclose(read.root, still.root, atol=5e-3)
+
+
+def test_bones_with_axes_of_their_own(glb: bytes, clip: Motion) -> None:
+    """Every node turned at rest, below an armature that lies down, and the keys with them: the same motion."""
+    length = struct.unpack_from("<I", glb, 12)[0]
+    document = json.loads(glb[20 : 20 + length])
+    body = bytearray(glb[28 + length :])
+    nodes, animation = document["nodes"], document["animations"][0]
+    above = {child: parent for parent, node in enumerate(nodes) for child in node.get("children", [])}
+    torch.manual_seed(0)
+    stance = roma.random_rotmat(len(nodes), dtype=torch.float64).numpy()
+    armature = stance[-1]
+
+    def stance_above(node: int) -> np.ndarray:
+        return stance[above[node]] if node in above else armature
+
+    def keys(accessor: dict[str, Any]) -> np.ndarray:
+        start = document["bufferViews"][accessor["bufferView"]]["byteOffset"] + accessor["byteOffset"]
+        width = {"VEC3": 3, "VEC4": 4}[accessor["type"]]
+        return np.frombuffer(body, np.float32, accessor["count"] * width, start).reshape(-1, width)
+
+    for node, content in enumerate(nodes[:-1]):
+        back = stance_above(node).T
+        content["translation"] = (back @ content["translation"]).tolist()
+        content["rotation"] = matrix_to_quaternion(torch.from_numpy(back @ stance[node])).roll(-1).tolist()
+    for channel in animation["channels"]:
+        node, kind = channel["target"]["node"], channel["target"]["path"]
+        values = keys(document["accessors"][animation["samplers"][channel["sampler"]]["output"]])
+        if kind == "translation":
+            values[:] = values @ stance_above(node)
+        else:
+            turns = quaternion_to_matrix(torch.from_numpy(values[:, [3, 0, 1, 2]].astype(np.float64))).numpy()
+            turned = stance_above(node).T @ turns @ stance[node]
+            values[:] = matrix_to_quaternion(torch.from_numpy(turned)).roll(-1, -1).numpy()
+    nodes.append({"children": [0], "rotation": matrix_to_quaternion(torch.from_numpy(armature)).roll(-1).tolist()})
+
+    def replaced(old: dict[str, Any]) -> None:
+        old.clear()
+        old.update(document)
+        without_record(old)
+
+    (turned_clip,) = read_glb(changed(glb[: 28 + length] + bytes(body), replaced), "b.glb")
+    assert_same_motion(glb_to_clip(turned_clip).motion, clip)
 
 
 def test_frames_between_keys_are_interpolated(glb: bytes, clip: Motion) -> None:
@@ -137,7 +183,18 @@ def test_what_is_no_glb(glb: bytes) -> None:
         (b"glTF", "damaged"),
     ):
         with pytest.raises(MdtoolError, match=sentence):
-            list(read_glb(content, "b.glb"))
+            read_glb(content, "b.glb")
+
+
+def test_one_bad_animation_does_not_stop_the_others(glb: bytes, tmp_path: Path) -> None:
+    def one_more(document: dict[str, Any]) -> None:
+        document["animations"].insert(0, {"name": "spline", "channels": [], "samplers": []})
+
+    (tmp_path / "b.glb").write_bytes(changed(glb, one_more))
+    first, second = FileBatch.glb([tmp_path / "b.glb"])
+    assert isinstance(first, Skipped)
+    assert first.reason == "spline: no joint moves in it"
+    assert isinstance(second, Clip)
 
 
 def test_one_bad_file_does_not_stop_the_others(glb: bytes, tmp_path: Path) -> None:

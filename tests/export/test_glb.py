@@ -95,7 +95,7 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def test_round_trip(written: tuple[Path, list[Motion]]) -> None:
     path, clips = written
-    animations = list(read_glb(*content(path)))
+    animations = read_glb(*content(path))
     assert [animation.name for animation in animations] == ["walk 1", "Jump & run", "walk 2"]
     for animation, clip in zip(animations, clips, strict=True):
         read = glb_to_clip(animation)
