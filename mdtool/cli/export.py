@@ -141,7 +141,8 @@ def export(
         else:
             write = _writer(kind, target, named, order, units, columns, model)
             pairs = list(zip(files, clips, strict=True))
-            for path, motion in track(pairs, "writing", console=console, transient=True, disable=len(pairs) < 2):
+            hidden = not console.is_terminal
+            for path, motion in track(pairs, "writing", console=console, transient=True, disable=hidden):
                 write(path, motion)
     took_s = time.perf_counter() - started_s
     frames, size = sum(map(len, clips)), sum(path.stat().st_size for path in files) / 1e6
