@@ -25,6 +25,12 @@ app = typer.Typer(no_args_is_help=True, help="Make a motion file from recordings
 
 DEFAULT_OUT = Path("motions.h5")
 Out = Annotated[Path, typer.Option("--out", "-o", help="Motion file to write.")]
+Fps = Annotated[float | None, typer.Option(help="Resample to this frame rate; native rates otherwise.")]
+Maps = Annotated[
+    list[Path] | None, typer.Option("--map", help="Skeleton map (TOML) tried before the built-in ones; repeatable.")
+]
+WriteMap = Annotated[Path | None, typer.Option(help="Write a map to fill in for the first unknown skeleton, and stop.")]
+TestFraction = Annotated[float, typer.Option(help="Share of each action's clips that is for testing.")]
 
 
 class Split(StrEnum):
@@ -44,17 +50,13 @@ def bvh(
         typer.Option(help="CSV with columns path and action (and split, subject, skip_first, quality); repeatable."),
     ] = None,
     out: Out = DEFAULT_OUT,
-    fps: Annotated[float | None, typer.Option(help="Resample to this frame rate; native rates otherwise.")] = None,
-    maps: Annotated[
-        list[Path] | None, typer.Option("--map", help="Skeleton map (TOML) tried before the built-in ones; repeatable.")
-    ] = None,
-    write_map: Annotated[
-        Path | None, typer.Option(help="Write a map to fill in for the first unknown skeleton, and stop.")
-    ] = None,
+    fps: Fps = None,
+    maps: Maps = None,
+    write_map: WriteMap = None,
     split: Annotated[
         Split, typer.Option(help="auto: as labelled, else by fraction; fraction; or all clips to one split.")
     ] = Split.auto,
-    test_fraction: Annotated[float, typer.Option(help="Share of each action's clips that is for testing.")] = 0.2,
+    test_fraction: TestFraction = 0.2,
     keep_defects: Annotated[bool, typer.Option("--keep-defects", help="Keep clips labelled as defective.")] = False,
 ) -> None:
     """Read BVH recordings of any skeleton that a map describes.
@@ -63,27 +65,47 @@ def bvh(
     """
     from rich.console import Console
 
-    from mdtool.atomic import require_writable
     from mdtool.data.bvh_map import load_map
     from mdtool.data.bvh_reader import BvhBatch
+
+    batch = BvhBatch.open(sources, labels or [], [load_map(path) for path in maps or []], keep_defects)
+    if write_map is None:
+        gather_into(out, batch, "bvh", fps, split, test_fraction, [*(labels or []), *(maps or [])])
+        return
+    start_map(batch, write_map, sources, Console(markup=False))
+
+
+def gather_into(
+    out: Path,
+    batch: BvhBatch | FileBatch,
+    verb: str,
+    fps: float | None,
+    split: Split,
+    test_fraction: float,
+    parents: list[Path],
+) -> None:
+    """Read a batch and write the motion file.
+
+    Args:
+        verb: `mdtool preprocess VERB`.
+        parents: files beside the recordings that decided what was read.
+    """
+    from rich.console import Console
+
+    from mdtool.atomic import require_writable
     from mdtool.data.gather import gather
     from mdtool.motion.file import provenance, write_motions
     from mdtool.motion.motion import MotionSet
 
     console = Console(markup=False)
-    batch = BvhBatch.open(sources, labels or [], [load_map(path) for path in maps or []], keep_defects)
-    if write_map is not None:
-        _write_map(batch, write_map, sources, console)
-        return
     require_writable(out)
-    with _progress(console, len(batch)) as show:
+    with reading_bar(console, len(batch)) as show:
         gathered = gather(batch, fps, split.value, test_fraction, on_reading=show)
-    inputs = [*(container.path for container in batch.containers), *(labels or []), *(maps or [])]
-    files = [path for path in inputs if path.is_file()]
-    record = provenance([*files], reader="bvh", fps=fps, skipped=len(gathered.skipped))
+    files = [path for path in (*(box.path for box in batch.containers), *parents) if path.is_file()]
+    record = provenance([*files], reader=verb, fps=fps, skipped=len(gathered.skipped))
     motions = MotionSet.from_clips(gathered.clips, provenance=record)
     write_motions(out, motions)
-    _summarise(console, motions, out, gathered.source_frames, gathered.elapsed_s, len(gathered.skipped))
+    summarise(console, motions, out, gathered.source_frames, gathered.elapsed_s, len(gathered.skipped))
 
 
 class Layout(StrEnum):
@@ -145,7 +167,7 @@ def synthetic(
         test_fraction=0.2 if test_fraction is None else test_fraction,
     )
     write_motions(out, motions)
-    _summarise(console, motions, out, len(motions.rot6d), time.perf_counter() - started, 0)
+    summarise(console, motions, out, len(motions.rot6d), time.perf_counter() - started, 0)
 
 
 def _write_raw(console: Console, layout: Layout, folder: Path, clips: int, seed: int, out: Path | None) -> None:
@@ -188,7 +210,7 @@ def _write_raw(console: Console, layout: Layout, folder: Path, clips: int, seed:
 
 
 @contextmanager
-def _progress(console: Console, total: int) -> Iterator[Callable[[Reading], None]]:
+def reading_bar(console: Console, total: int) -> Iterator[Callable[[Reading], None]]:
     """A bar over all recordings; what is skipped, odd or decided is told in a line above it."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -211,7 +233,7 @@ def _progress(console: Console, total: int) -> Iterator[Callable[[Reading], None
         yield show
 
 
-def _summarise(
+def summarise(
     console: Console, motions: MotionSet | ClipTable, out: Path, source_frames: int, elapsed_s: float, skipped: int
 ) -> None:
     """Actions against splits, what was written, how fast, and what to type next."""
@@ -244,7 +266,7 @@ def _summarise(
     say(console, "next: mdtool train" + ("" if out == DEFAULT_OUT else f" {shlex.quote(str(out))}"))
 
 
-def _write_map(
+def start_map(
     batch: BvhBatch | FileBatch, path: Path, sources: list[Path], console: Console, verb: str = "bvh"
 ) -> None:
     """Write a map to fill in for the first recording that no map fits, or for the first one."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mdtool.cli.preprocess import DEFAULT_OUT, Out, _progress, _summarise
+from mdtool.cli.preprocess import DEFAULT_OUT, Out, reading_bar, summarise
 from mdtool.cli.preprocess_uestc import Align
 from mdtool.cli.terminal import say
 
@@ -38,11 +38,11 @@ def humanact12(
     require_writable(out)
     data = read_humanact12(path)
     say(console, f"{path}: {len(data):,} clips (the data set has about {CLIPS:,})")
-    with _progress(console, len(data)) as show:
+    with reading_bar(console, len(data)) as show:
         gathered = gather(data.clips(fps, align_first_frame), on_reading=show)
     record = provenance(
         [path], reader="humanact12", fps=fps, align_first_frame=align_first_frame, skipped=len(gathered.skipped)
     )
     motions = MotionSet.from_clips(gathered.clips, HUMANACT12_ACTIONS, record)
     write_motions(out, motions)
-    _summarise(console, motions, out, gathered.source_frames, gathered.elapsed_s, len(gathered.skipped))
+    summarise(console, motions, out, gathered.source_frames, gathered.elapsed_s, len(gathered.skipped))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdtool.cli.preprocess import DEFAULT_OUT, Out, _progress, _summarise
+from mdtool.cli.preprocess import DEFAULT_OUT, Out, reading_bar, summarise
 from mdtool.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def uestc(
         [*files], reader="uestc", view=view.value, frames=frames, align_first_frame=align_first_frame, gap=filling
     )
     started, skipped = time.perf_counter(), list[Skipped]()
-    with one_thread(), _progress(console, len(selection.videos)) as show:
+    with one_thread(), reading_bar(console, len(selection.videos)) as show:
 
         def clips() -> Iterator[Motion]:
             for reading in clips_from_vibe(selection.videos, actions, align_first_frame):
@@ -118,7 +118,7 @@ def uestc(
                     skipped.append(reading)
 
         table = write_clips(out, clips(), actions, record, selection.frames, len(selection.videos))
-    _summarise(console, table, out, int(table.lengths.sum()), time.perf_counter() - started, len(skipped))
+    summarise(console, table, out, int(table.lengths.sum()), time.perf_counter() - started, len(skipped))
 
 
 def _tracked(console: Console, place: Path, actions: list[str], gap: GapFill) -> list[TrackedVideo]:

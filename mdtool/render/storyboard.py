@@ -6,20 +6,18 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mdtool.body.skinning import Body, posed_vertices
+from mdtool.body.skinning import Body
 from mdtool.motion.motion import Motion
 from mdtool.render.captions import Caption, caption
 from mdtool.render.exhibit import Exhibit
 from mdtool.render.framing import frame_motions
-from mdtool.render.grid import GAP_PX, Cell
-from mdtool.render.painter import Pose, Sheet, Tile, painted
+from mdtool.render.grid import GAP_PX
 from mdtool.render.scene import Renderer
-from mdtool.render.shading import Look
+from mdtool.render.stills import stills
 
 PANELS = 8
 _COLUMNS = 4
 _WIDTH, _HEIGHT = 400, 400
-_SAMPLES = 3
 _TEXT_PX = 18
 _CLIP_M = 0.25
 """What the length of the clip counts for beside differences of pose, metres."""
@@ -47,13 +45,9 @@ def storyboard_picture(
     shots = frame_motions(motions, _WIDTH / _HEIGHT, "track")
     columns = min(_COLUMNS, panels)
     boards = []
-    for exhibit, motion, (camera, centres) in zip(exhibits, motions, shots, strict=True):
+    for exhibit, motion, shot in zip(exhibits, motions, shots, strict=True):
         frames = key_frames(motion, panels)
-        look = Look(body.faces, exhibit.colour, body.accent, body.openness)
-        sheet = Sheet(_WIDTH, _HEIGHT, (Tile(Cell(0, 0, _WIDTH, _HEIGHT), camera, look),), _SAMPLES, renderer=renderer)
-        skins = posed_vertices(body, motion, frames)
-        poses = ([Pose(skin, centres[frame])] for skin, frame in zip(skins, frames, strict=True))
-        pictures = list(painted(sheet, poses, len(frames), workers))
+        pictures = stills(exhibit, body, motion, frames, shot, (_WIDTH, _HEIGHT), workers, renderer)
         if captions:
             for k, (picture, frame) in enumerate(zip(pictures, frames, strict=True)):
                 for words in _words(k, exhibit.caption.replace("\n", " · "), frame / motion.fps):

@@ -6,19 +6,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mdtool.body.skinning import Body, posed_vertices
+from mdtool.body.skinning import Body
 from mdtool.render.captions import caption
 from mdtool.render.exhibit import Exhibit
 from mdtool.render.framing import frame_motions, natural_aspect
-from mdtool.render.grid import Cell
-from mdtool.render.painter import Pose, Sheet, Tile, painted
 from mdtool.render.scene import Renderer
-from mdtool.render.shading import Look
+from mdtool.render.stills import stills
 
 TILE_HEIGHT = 380
 MOST_TILES = 14
 """Tiles per row when the caller does not say which frames to show."""
-_SAMPLES = 3
 _HEADING_PX = 24
 _TIME_PX = 14
 
@@ -45,14 +42,10 @@ def strip_picture(
     width = round(TILE_HEIGHT * max(map(natural_aspect, motions)))
     shots = frame_motions(motions, width / TILE_HEIGHT, "track")
     rows = []
-    for exhibit, motion, (camera, centres) in zip(exhibits, motions, shots, strict=True):
+    size = (width, TILE_HEIGHT)
+    for exhibit, motion, shot in zip(exhibits, motions, shots, strict=True):
         frames = np.arange(0, len(motion), every or -(-len(motion) // MOST_TILES))
-        look = Look(body.faces, exhibit.colour, body.accent, body.openness)
-        tile = Tile(Cell(0, 0, width, TILE_HEIGHT), camera, look)
-        sheet = Sheet(width, TILE_HEIGHT, (tile,), _SAMPLES, checker=False, renderer=renderer)
-        skins = posed_vertices(body, motion, frames)
-        poses = ([Pose(skin, centres[frame])] for skin, frame in zip(skins, frames, strict=True))
-        pictures = list(painted(sheet, poses, len(frames), workers))
+        pictures = stills(exhibit, body, motion, frames, shot, size, workers, renderer, checker=False)
         rows.append(_row(exhibit.caption, pictures, frames / motion.fps, captions))
         if progress:
             progress(len(rows), len(exhibits))

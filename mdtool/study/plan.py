@@ -179,9 +179,7 @@ def stages(phase: int, settings: Settings, device: str = "auto", threads: int | 
         yield Stage("preprocess", preprocess, makes=settings.motions)
     if not settings.recogniser:
         words = ("train", str(settings.motions), "--method", "recogniser", "--preset", _judge_preset(settings))
-        # Processors without AVX-512 take ten times as long for bf16, which the recogniser's presets have.
-        exact = ("--precision", "fp32") if settings.steps == SMALL else ()
-        yield Stage("train the recogniser", (*words, *exact, "--out", str(settings.judge), *where))
+        yield Stage("train the recogniser", (*words, "--out", str(settings.judge), *where))
     trainings = PHASES[phase] + (BEYOND.get(phase, ()) if settings.beyond else ())
     for training in trainings:
         changes = [*shortened(training.preset, settings), *training.changes]
