@@ -42,6 +42,8 @@ class TrainConfig(Strict):
     """Steps of linear warm-up from 0."""
     lr_final: float | None = Field(None, ge=0)
     """Learning rate at the end of the cosine; None keeps it constant."""
+    lr_decay_steps: int = Field(0, ge=0)
+    """Steps after which the learning rate falls as 1 / √step, as in EDM2, instead of by a cosine; 0 never."""
     weight_decay: float = Field(0.0, ge=0)
     adam_beta1: float = Field(0.9, ge=0, lt=1)
     adam_beta2: float = Field(0.999, ge=0, lt=1)
@@ -49,8 +51,9 @@ class TrainConfig(Strict):
     """Largest L2 norm of the whole gradient; 0 never clips."""
     ema: list[float] = []
     """Decay of each track of averaged weights."""
-    ema_kind: Literal["warmup", "plain"] = "warmup"
-    """warmup: min(decay, (1 + n) / (10 + n)), as the thesis; plain: a constant decay, as MDM."""
+    ema_kind: Literal["warmup", "plain", "power"] = "warmup"
+    """warmup: min(decay, (1 + n) / (10 + n)), as the thesis; plain: a constant decay, as MDM; power: every `ema` is the
+    width of a power-function average as a share of the run, from which `mdtool ema` makes other widths (EDM2)."""
     ema_switch_every: int = Field(0, ge=0)
     """Steps after which the weights are replaced by the first `ema` track's (Switch EMA); 0 never."""
     precision: Literal["auto", "fp32", "bf16"] = "fp32"
@@ -68,6 +71,10 @@ class TrainConfig(Strict):
             raise ValueError(f"every ema decay must lie between 0 and 1, not {self.ema}")
         if self.ema_switch_every and not self.ema:
             raise ValueError("ema_switch_every needs an ema decay to switch to")
+        if self.lr_decay_steps and self.lr_final is not None:
+            raise ValueError("the learning rate falls by lr_final or by lr_decay_steps, not by both: leave one out")
+        if self.ema_kind == "power" and any(width >= 0.28 for width in self.ema):
+            raise ValueError(f'with ema_kind "power" every ema is a share of the run below 0.28, not {self.ema}')
         if len(set(self.ema)) != len(self.ema):
             raise ValueError(f"the same ema decay is given twice: {self.ema}")
         return self

@@ -1,4 +1,4 @@
-"""Classifier-free guidance (Ho & Salimans 2022)."""
+"""Guidance: of a condition over none (Ho & Salimans 2022), of a network over a weaker one (Karras et al. 2024)."""
 
 from __future__ import annotations
 
@@ -30,5 +30,28 @@ def classifier_free(
         with_condition, without = both.chunk(2)
         factor = torch.as_tensor(scale, dtype=x.dtype, device=x.device).reshape(-1, *[1] * (x.dim() - 1))
         return without + factor * (with_condition - without)
+
+    return guided
+
+
+def autoguided(
+    denoiser: Callable[[Tensor, Tensor], Tensor],
+    guide: Callable[[Tensor, Tensor], Tensor],
+    scale: float,
+    interval: tuple[float, float] = (0.0, float("inf")),
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """A denoiser w + scale · (d - w) with a weaker version w of the same network (Karras et al. 2024, autoguidance).
+
+    Args:
+        guide: the weaker one: smaller, or trained for less long.
+        interval: noise levels σ between which it is asked (Kynkäänniemi et al. 2024); elsewhere d alone.
+    """
+
+    def guided(x: Tensor, sigma: Tensor) -> Tensor:
+        strong = denoiser(x, sigma)
+        if not interval[0] <= float(sigma[0]) <= interval[1]:
+            return strong
+        weak = guide(x, sigma)
+        return weak + scale * (strong - weak)
 
     return guided

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from mdtool.errors import MdtoolError
+from mdtool.training.post_hoc import power_decay
 
-EMAKind = Literal["warmup", "plain"]
+EMAKind = Literal["warmup", "plain", "power"]
 
 
 class EMA:
@@ -26,7 +27,7 @@ class EMA:
         Args:
             decays: one track each; none at all is allowed and costs nothing.
             kind: "warmup" uses min(d, (1 + n) / (10 + n)) at the n-th update (as pytorch_ema); "plain" uses d
-                throughout (as MDM).
+                throughout (as MDM); with "power" each d is a width σ_rel of EDM2's averages (training/post_hoc.py).
 
         Raises:
             MdtoolError: a decay outside 0 … 1.
@@ -44,6 +45,8 @@ class EMA:
 
     def decay_now(self, decay: float) -> float:
         """The decay that the latest update used for a track."""
+        if self.kind == "power":
+            return power_decay(decay, self.updates)
         return min(decay, (1 + self.updates) / (10 + self.updates)) if self.kind == "warmup" else decay
 
     @torch.no_grad()

@@ -28,9 +28,20 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     """
     stretch = config.reference_ranks if config.schedule_unit == "optimiser" else 1
     warmup, end = config.warmup_steps * stretch, config.steps * stretch
+    if config.lr_decay_steps:
+        return inverse_sqrt_rate(step, config.lr, config.lr_decay_steps * stretch, warmup)
     if step < warmup:
         return config.lr * step / warmup
     if config.lr_final is None:
         return config.lr
     done = (step - warmup) / max(end - warmup, 1)
     return config.lr_final + 0.5 * (config.lr - config.lr_final) * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def inverse_sqrt_rate(step: float, lr: float, decay_steps: float, warmup: float) -> float:
+    """Learning rate of EDM2: lr / √max(step / decay_steps, 1), times a linear warm-up (Karras et al. 2024, eq. 67).
+
+    With decay_steps 0 it stays, and with warmup 0 there is none.
+    """
+    rate = lr / math.sqrt(max(step / decay_steps, 1)) if decay_steps else lr
+    return rate * min(step / warmup, 1) if warmup else rate
