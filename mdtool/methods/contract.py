@@ -6,7 +6,7 @@ import abc
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -50,6 +50,26 @@ class Batch(NamedTuple):
     """Which part of the step's whole batch these windows are."""
 
 
+class Optimised(NamedTuple):
+    """What one optimiser moves."""
+
+    parameters: list[nn.Parameter]
+    lr: float | None = None
+    """Learning rate where it is not the run's own; warm-up and decay scale it alike."""
+
+
+class Minimise(Protocol):
+    """How a training step moves weights: the loop does what every method shares (ranks, clipping, learning rate)."""
+
+    def __call__(self, values: Tensor, name: str = "network") -> Tensor | None:
+        """Go down the gradient of the mean of per-sample values [B] with the optimiser `name`.
+
+        Returns:
+            The gradient's L2 norm where the method guards its steps, otherwise None.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Description:
     """What a method can do, for people and for tables."""
@@ -82,6 +102,30 @@ class Trainable(nn.Module, abc.ABC):
     @abc.abstractmethod
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Per-sample terms [B] of one training batch; `"loss"` is the one whose mean is minimised."""
+
+    guards_steps = False
+    """Whether an update whose gradient is not finite is left out; otherwise it ends the training."""
+
+    def optimised(self) -> dict[str, Optimised]:
+        """What there is to optimise, by the name of its optimiser."""
+        return {"network": Optimised([parameter for parameter in self.parameters() if parameter.requires_grad])}
+
+    def averaged(self) -> dict[str, nn.Parameter]:
+        """Parameters that the tracks of averaged weights follow, by name."""
+        return dict(self.named_parameters())
+
+    def training_step(self, batch: Batch, rng: torch.Generator, step: int, minimise: Minimise) -> dict[str, Tensor]:
+        """Move the weights once on a batch; per-sample terms [B] for the log.
+
+        Where one loss and one optimiser are not enough, a method has a step of its own here.
+        """
+        terms = self.losses(batch, rng)
+        minimise(terms["loss"])
+        return terms
+
+    def diagnose(self) -> tuple[dict[str, float], list[str]]:
+        """Numbers beyond the terms since the last call, and what in them should worry the user; asked at every log."""
+        return {}, []
 
     def training_state(self) -> dict[str, Tensor]:
         """State beyond the weights that an exact resume needs, as tensors (timestep-sampler history …)."""

@@ -18,7 +18,6 @@ from torch import Tensor
 from mdtool.config import Strict, validated
 from mdtool.diffusion.gaussian import GaussianDiffusion
 from mdtool.diffusion.guidance import NO_CONDITION, classifier_free
-from mdtool.diffusion.preconditioning import SpectralPreconditioner
 from mdtool.diffusion.samplers import ddim, ddim_inversion, ddpm
 from mdtool.diffusion.schedules import betas
 from mdtool.diffusion.timesteps import DrawHistogram, LossAwareTimesteps, UniformTimesteps
@@ -26,16 +25,10 @@ from mdtool.diffusion.weighting import StepWeighting, step_weights
 from mdtool.errors import MdtoolError
 from mdtool.losses.geometric import motion_losses
 from mdtool.losses.reconstruction import masked_l2
-from mdtool.methods.contract import Batch, Description, Method, content_generators
+from mdtool.methods.contract import Batch, Description, content_generators
+from mdtool.methods.feature_space import CHANNELS, FeatureSpace
 from mdtool.motion.features import ROWS, FeatureLayout
 from mdtool.networks.transformer import Denoiser
-
-CHANNELS = 6
-ROOT_SCALE = 0.25
-"""Metres of root translation that count as one standard deviation. The data's own (about 1 m where people walk)
-would let the root of a standing person shake by centimetres before the loss notices."""
-STATISTICS_WINDOWS = 4096
-"""Windows from which mean, scale and spectrum are measured."""
 
 
 class MDMConfig(Strict):
@@ -98,20 +91,18 @@ class MDMConfig(Strict):
         return self
 
 
-class MDM(Method):
+class MDM(FeatureSpace):
     """The diffusion of MDM with its losses and samplers. Features and latents are [B, 25, 6, T]."""
 
     shares_batches = True
-    mean: Tensor
-    scale: Tensor
     step_weight: Tensor
 
     def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:
-        super().__init__()
-        self.config = config = validated(MDMConfig, settings, "mdm settings")
-        self.frames, self.fps, self.actions = config.frames, fps, list(actions)
-        self.labels = self.actions if config.conditional else []
-        self.layout = FeatureLayout(config.axes, config.origin, config.heading)
+        config = validated(MDMConfig, settings, "mdm settings")
+        layout = FeatureLayout(config.axes, config.origin, config.heading)
+        spectral = config.prediction == "spectral"
+        super().__init__(layout, config.frames, fps, actions, config.conditional, config.standardise, spectral)
+        self.config = config
         self.network = Denoiser(
             rows=ROWS,
             channels=CHANNELS,
@@ -138,27 +129,8 @@ class MDM(Method):
         aware = config.timestep_sampler == "loss-aware"
         self.timesteps = (LossAwareTimesteps if aware else UniformTimesteps)(config.diffusion_steps)
         self.histogram = DrawHistogram(config.diffusion_steps, config.draws_every)
-        if config.standardise:
-            self.register_buffer("mean", torch.zeros(ROWS, CHANNELS, 1))
-            self.register_buffer("scale", torch.ones(ROWS, CHANNELS, 1))
-        if config.prediction == "spectral":
-            self.spectrum = SpectralPreconditioner(len(self.labels), ROWS * CHANNELS, config.frames)
 
     # ---- training ---------------------------------------------------------------------------------------------
-
-    def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
-        """Measure mean, scale and spectrum of the features on random training windows."""
-        if not self.config.standardise:
-            return
-        batch = windows(STATISTICS_WINDOWS)
-        features = self.from_motion(batch.rot6d, batch.root)
-        self.mean.copy_(features.mean((0, 3)).unsqueeze(-1))
-        variance = (features - self.mean).square().mean((0, 3))
-        scale = variance.mean(1).sqrt().clamp_min(0.02)
-        scale[-1] = ROOT_SCALE
-        self.scale.copy_(scale[:, None, None].expand_as(self.scale))
-        if self.config.prediction == "spectral":
-            self.spectrum.fit(((features - self.mean) / self.scale).flatten(1, 2), batch.action)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Reconstruction and weighted geometric terms; `loss` carries its timestep's step and importance weights.
@@ -167,7 +139,7 @@ class MDM(Method):
         is to lower, and without its importance weight.
         """
         config = self.config
-        x0 = self._scaled(self.from_motion(batch.rot6d, batch.root))
+        x0 = self.scaled(self.from_motion(batch.rot6d, batch.root))
         share, count = batch.share, batch.share.whole(len(x0))
         drawn, weight = self.timesteps.draw(count, rng)
         noise = share.mine(torch.randn((count, *x0.shape[1:]), generator=rng, device=x0.device))
@@ -194,7 +166,7 @@ class MDM(Method):
         }
         terms: dict[str, Tensor] = {"loss": x0.new_zeros(len(x0))}
         if any(weights.values()):
-            terms = motion_losses(self._unscaled(estimate), self._unscaled(x0), weights, foot_space=config.foot_space)
+            terms = motion_losses(self.unscaled(estimate), self.unscaled(x0), weights, foot_space=config.foot_space)
         if config.prediction == "spectral":
             noise_scale = self.process.table("sqrt_one_minus_alphas_cumprod", timestep, x0)
             own = masked_l2(estimate / noise_scale, x0 / noise_scale)  # v-prediction's weight: 1 + SNR of x_0
@@ -222,12 +194,7 @@ class MDM(Method):
         Raises:
             MdtoolError: a length that the network was not trained for.
         """
-        frames = self.frames if frames is None else frames
-        if frames != self.frames:
-            raise MdtoolError(
-                f"this run was trained on {self.frames} frames and cannot make {frames}: use --frames {self.frames}"
-            )
-        return torch.stack([torch.randn(ROWS, CHANNELS, frames, generator=rng) for rng in rngs])
+        return self.noise_windows(rngs, frames)
 
     def decode(self, noise: Tensor, action: Tensor | None, **options: object) -> Tensor:
         """Features [B, 25, 6, T] of x_T.
@@ -252,29 +219,17 @@ class MDM(Method):
             decoded = ddpm(denoiser, process, noise, step_noise(noise), checkpointing=checkpointing)
         else:
             raise MdtoolError(f"no sampler {sampler!r}: choose ddpm or ddim")
-        return self._unscaled(decoded)
+        return self.unscaled(decoded)
 
     def invert(self, features: Tensor, action: Tensor | None, **options: object) -> Tensor:
         """x_T whose DDIM sample is `features`; options as for `decode`."""
         return ddim_inversion(
-            self._denoiser(action, options.get("guidance")), self._process(options.get("steps")), self._scaled(features)
+            self._denoiser(action, options.get("guidance")), self._process(options.get("steps")), self.scaled(features)
         )
-
-    def to_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(rot6d, root) of features, in the world of the motion file."""
-        return self.layout.decode(features)
-
-    def to_raw_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """(rot6d as the network gives it, root) of features: what MDM's evaluation shows to the recogniser."""
-        return self.layout.decode(features, orthonormal=False)
 
     def published_options(self) -> dict[str, object]:
         """Ancestral sampling over every step, without guidance (Tevet et al. 2022, action-to-motion)."""
         return {"steps": self.config.diffusion_steps, "sampler": "ddpm", "guidance": 1.0}
-
-    def from_motion(self, rot6d: Tensor, root: Tensor) -> Tensor:
-        """Features of windows, as `decode` gives them: in the layout's own units, not standardised."""
-        return self.layout.encode(rot6d, root)
 
     def describe(self) -> Description:
         """Calls, length, rate and conditions."""
@@ -317,16 +272,9 @@ class MDM(Method):
         """x̂_0 of the network's output; `timestep` is of the original process."""
         if self.config.prediction != "spectral":
             return self.process.x0_from(self.config.prediction, output, x_t, timestep)
-        signal = self.process.table("sqrt_alphas_cumprod", timestep, x_t).flatten(1, 2)
-        noise = self.process.table("sqrt_one_minus_alphas_cumprod", timestep, x_t).flatten(1, 2)
-        estimate = self.spectrum.estimate(output.flatten(1, 2), x_t.flatten(1, 2), signal, noise, action)
-        return estimate.view_as(x_t)
-
-    def _scaled(self, features: Tensor) -> Tensor:
-        return (features - self.mean) / self.scale if self.config.standardise else features
-
-    def _unscaled(self, features: Tensor) -> Tensor:
-        return features * self.scale + self.mean if self.config.standardise else features
+        signal = self.process.table("sqrt_alphas_cumprod", timestep, x_t)
+        noise = self.process.table("sqrt_one_minus_alphas_cumprod", timestep, x_t)
+        return self.spectral_estimate(output, x_t, signal, noise, action)
 
 
 def step_noise(latent: Tensor) -> Callable[[int], Tensor]:

@@ -20,6 +20,7 @@ from mdtool.training.batches import WindowSource
 from mdtool.training.checkpoint import RAW, RunFolder
 from mdtool.training.distributed import Ranks
 from mdtool.training.ema import EMA
+from mdtool.training.guard import LEAST_RATE, PATIENCE, StepGuard
 from mdtool.training.optim import learning_rate, make_optimiser
 from mdtool.training.progress import StepProgress
 
@@ -41,41 +42,68 @@ class Trainer:
         self.method, self.source, self.config, self.device = method, source, config, device
         self.ranks = ranks or Ranks()
         self.step = 0
-        self.parameters = [parameter for parameter in method.parameters() if parameter.requires_grad]
-        self.optimiser = make_optimiser(self.parameters, config)
-        self.ema = EMA(dict(method.named_parameters()), config.ema, kind=config.ema_kind)
+        self.optimised = method.optimised()
+        self.optimisers = {name: make_optimiser(part.parameters, config) for name, part in self.optimised.items()}
+        self.ema = EMA(method.averaged(), config.ema, kind=config.ema_kind)
+        self.guard = StepGuard() if method.guards_steps else None
         self.terms: dict[str, Tensor] = {}
+        self.summed = 0
+        """Steps that `terms` adds up."""
 
     def train_step(self) -> None:
-        """One optimiser step on the batch of `self.step`. No value is read back from the device here."""
+        """One training step on the batch of `self.step`. Only the guard reads a value back from the device here."""
         step, config = self.step, self.config
         # Dropout draws from the global generator: seeded per step, so that a resumed run draws the same, and per
         # rank, so that two ranks do not drop the same units. It alone depends on the number of ranks.
         torch.manual_seed(step_generator(config.seed, step).initial_seed() + self.ranks.rank)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(step, config)
+        self._set_rates()
         batch = self.source.batch(step)
-        self.optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            terms = self.method.losses(batch, step_generator(config.seed, step, self.device))
-        portion = len(batch.action) / self.source.batch_size
-        (terms["loss"].mean() * portion).backward()
-        self.ranks.sum_gradients(self.parameters)
-        if config.grad_clip > 0:
-            torch.nn.utils.clip_grad_norm_(self.parameters, config.grad_clip)
-        self.optimiser.step()
+        self._portion = portion = len(batch.action) / self.source.batch_size
+        # Autocast keeps copies of the weights that it casts: with several optimisers they would be stale.
+        keeps = len(self.optimisers) == 1
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16", cache_enabled=keeps):
+            rng = step_generator(config.seed, step, self.device)
+            terms = self.method.training_step(batch, rng, step, self._minimise)
         self.ema.update()
         if config.ema_switch_every and (step + 1) % config.ema_switch_every == 0:
             self.ema.switch(config.ema[0])
+        self.step += 1
+        if self.guard and not self.guard.end_step():
+            return
+        self.summed += 1
         for name, values in terms.items():
             mean = values.detach().float().mean() * portion
             self.terms[name] = self.terms[name] + mean if name in self.terms else mean
-        self.step += 1
+
+    def _set_rates(self) -> None:
+        rate = learning_rate(self.step, self.config) * (self.guard.rate if self.guard else 1.0)
+        for name, optimiser in self.optimisers.items():
+            own = self.optimised[name].lr
+            for group in optimiser.param_groups:
+                group["lr"] = rate if own is None else own * rate / self.config.lr
+
+    def _minimise(self, values: Tensor, name: str = "network") -> Tensor | None:
+        """One step of one optimiser; see `Minimise`."""
+        optimiser, parameters, norm = self.optimisers[name], self.optimised[name].parameters, None
+        optimiser.zero_grad(set_to_none=True)
+        with torch.autocast(self.device.type, enabled=False):
+            (values.mean() * self._portion).backward()
+        self.ranks.sum_gradients(parameters)
+        if self.guard:
+            norm = self.guard.norm(parameters)
+            if not torch.isfinite(norm):
+                return norm
+        if self.config.grad_clip > 0:
+            torch.nn.utils.clip_grad_norm_(parameters, self.config.grad_clip)
+        optimiser.step()
+        return norm
 
     def read_terms(self, steps: int) -> dict[str, float]:
         """Mean of every loss term over the last `steps` steps; the only place that waits for the device."""
+        if not self.terms:
+            return {}
         names, totals = list(self.terms), self.ranks.sum(torch.stack(list(self.terms.values())))
-        self.terms = {}
+        self.terms, self.summed = {}, 0
         return {name: total / steps for name, total in zip(names, totals.tolist(), strict=True)}
 
     def tracks(self) -> dict[str, dict[str, Tensor]]:
@@ -93,16 +121,30 @@ class Trainer:
             "step": self.step,
             "method": self.method.state_dict(),
             "method_training": self.method.training_state(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "ema": self.ema.state_dict(),
+            "guard": self.guard.state_dict() if self.guard else {},
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from where `state` was taken."""
         self.step = int(state["step"])
-        self.method.load_state_dict(state["method"])
         self.method.load_training_state(state["method_training"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self._load_weights(state)
+        if self.guard:
+            self.guard.load_state_dict(state["guard"])
+
+    def fall_back(self, state: dict[str, Any]) -> None:
+        """Take the weights and moments of an earlier state, halve the learning rate, and go on with the next batch."""
+        self._load_weights(state)
+        if self.guard:
+            self.guard.lower_rate()
+
+    def _load_weights(self, state: dict[str, Any]) -> None:
+        self.method.load_state_dict(state["method"])
+        # A run that began before methods had several optimisers has its only one under "optimiser".
+        for name, saved in state.get("optimisers", {"network": state.get("optimiser")}).items():
+            self.optimisers[name].load_state_dict(saved)
         self.ema.load_state_dict(state["ema"])
 
 
@@ -118,19 +160,23 @@ def fit(trainer: Trainer, folder: RunFolder, config: RunConfig, console: Console
     settings, ranks = config.train, trainer.ranks
     stopped = False
     with _stop_requests(ranks) as received, StepProgress(settings.steps, trainer.step, console) as progress:
-        since_log = 0
         while trainer.step < settings.steps and not stopped:
             trainer.train_step()
-            since_log += 1
             progress.step(trainer.step)
+            if trainer.guard and trainer.guard.gives_up:
+                _fall_back(trainer, folder, progress)
             last = trainer.step == settings.steps
             if trainer.step % settings.log_every == 0 or last:
-                terms = trainer.read_terms(since_log)
-                since_log = 0
+                terms = trainer.read_terms(trainer.summed)
                 _require_finite(terms, trainer.step, folder.path)
                 progress.terms(terms)
-                rate = learning_rate(trainer.step - 1, settings)
-                record = {"step": trainer.step, "lr": rate, "steps_per_s": round(progress.steps_per_s, 3), **terms}
+                numbers, worries = trainer.method.diagnose()
+                for worry in worries:
+                    progress.warn(worry)
+                    folder.note(f"warning at step {trainer.step}: {worry}")
+                rate = learning_rate(trainer.step - 1, settings) * (trainer.guard.rate if trainer.guard else 1.0)
+                speed = round(progress.steps_per_s, 3)
+                record = {"step": trainer.step, "lr": rate, "steps_per_s": speed, **terms, **numbers}
                 if ranks.first:
                     folder.append_metrics(record)
             stopped = ranks.any(bool(received))
@@ -138,6 +184,25 @@ def fit(trainer: Trainer, folder: RunFolder, config: RunConfig, console: Console
                 save(trainer, folder, settings)
         ranks.wait()  # until everything is written
     return trainer.step == settings.steps
+
+
+def _fall_back(trainer: Trainer, folder: RunFolder, progress: StepProgress) -> None:
+    """Put the last saved weights back after too many steps in a row that had no finite gradient."""
+    guard = trainer.guard
+    state = trainer.ranks.from_first(folder.load_state)
+    if guard is None or state is None or guard.rate <= LEAST_RATE:
+        raise MdtoolError(
+            f"training diverged: no gradient is finite near step {trainer.step}, whatever the learning rate; the last "
+            f"checkpoint in {folder.path} is good",
+            exit_code=1,
+        )
+    trainer.fall_back(state)
+    told = (
+        f"{PATIENCE} steps in a row had no finite gradient: back to the weights of step {state['step']}, learning rate "
+        f"times {guard.rate:g}"
+    )
+    progress.warn(told)
+    folder.note(f"step {trainer.step}: {told}")
 
 
 def save(trainer: Trainer, folder: RunFolder, settings: TrainConfig) -> None:

@@ -70,6 +70,10 @@ class StepProgress:
                 soft_wrap=True,
             )
 
+    def warn(self, text: str) -> None:
+        """Show one sentence that asks for attention, and keep the bar below it."""
+        self.console.print(f"warning: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
 
 def duration(seconds: float) -> str:
     """1:02:03 for an hour and so, 2:03 for minutes."""
