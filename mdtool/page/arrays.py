@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,13 @@ def typed_array(values: np.ndarray) -> dict[str, str]:
     return {"kind": kind, "data": base64.b64encode(content).decode("ascii")}
 
 
-def body_to_json(body: Body) -> dict[str, Any]:
-    """The mesh in its rest pose, the joints it hangs on, and the four strongest influences on every vertex."""
+def body_to_json(body: Body, shapes: Sequence[np.ndarray | None] = (None,)) -> dict[str, Any]:
+    """The mesh in its rest pose, the joints it hangs on, and the four strongest influences on every vertex.
+
+    Args:
+        shapes: betas [S] of every shape in which the body appears, None for the rest shape; vertices and joints are
+            stored once for each.
+    """
     weights = body.weights.numpy()
     index = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
     strongest = np.take_along_axis(weights, index, axis=1)
@@ -36,13 +42,12 @@ def body_to_json(body: Body) -> dict[str, Any]:
     accent = np.ones(count) if body.accent is None else body.accent
     openness = np.ones(count) if body.openness is None else body.openness
     return {
-        "vertices": typed_array(body.vertices.numpy().astype(np.float32)),
+        "shapes": [_shape_to_json(body, betas) for betas in shapes],
         "faces": typed_array(body.faces.astype(np.uint16 if count < 2**16 else np.uint32)),
         "skin_index": typed_array(index.astype(np.uint8)),
         "skin_weight": typed_array(np.rint(strongest * 65535).astype(np.uint16)),
         "accent": typed_array(accent.astype(np.float32)),
         "openness": typed_array(np.rint(openness * 255).astype(np.uint8)),
-        "joints": [[round(float(value), 6) for value in joint] for joint in body.joints],
         "parents": list(body.parents),
         "helpers": [
             {"joint": helper.joint, "axis": list(helper.axis), "share": helper.share, "least": float(helper.least)}
@@ -51,24 +56,35 @@ def body_to_json(body: Body) -> dict[str, Any]:
     }
 
 
-def motion_to_json(motion: Motion) -> dict[str, Any]:
-    """One clip: 24 quaternions (w, x, y, z) per frame in int16, the pelvis path in float32, contacts as four bits.
+def _shape_to_json(body: Body, betas: np.ndarray | None) -> dict[str, Any]:
+    with torch.no_grad():
+        vertices, joints = body.shaped(None if betas is None else torch.from_numpy(betas).to(body.vertices.dtype))
+    return {
+        "vertices": typed_array(vertices.numpy().astype(np.float32)),
+        "joints": [[round(float(value), 6) for value in joint] for joint in joints],
+    }
+
+
+def motion_to_json(motion: Motion, body: Body, shape: int = 0) -> dict[str, Any]:
+    """One clip: a quaternion (w, x, y, z) per joint of the body and frame in int16, the pelvis path on the body's legs
+    in float32, contacts as four bits, and its place among the shapes that `body_to_json` stored.
 
     Bit k of a frame's contact byte is foot joint k of `motion.contacts`: left ankle, left toe, right ankle, right toe.
     """
     with torch.no_grad():
-        matrices = rot6d_to_matrix(torch.from_numpy(motion.rot6d.astype(np.float64)))
+        matrices = body.local_rotations(rot6d_to_matrix(torch.from_numpy(motion.rot6d).to(body.vertices.dtype)))
         quaternions = matrix_to_quaternion(matrices).numpy()
     contacts = foot_contacts(motion.positions(), motion.fps)
     return {
         "fps": motion.fps,
         "frames": len(motion),
         "rotations": typed_array(np.rint(quaternions * QUATERNION_UNITS).astype(np.int16)),
-        "root": typed_array(motion.root.astype(np.float32)),
+        "shape": shape,
+        "root": typed_array(body.fitted(motion).root.astype(np.float32)),
         "contacts": typed_array((contacts << np.arange(4)).sum(-1).astype(np.uint8)),
     }
 
 
-def bytes_of_clip(frames: int) -> int:
-    """What a clip of so many frames takes in the page."""
-    return -(-frames * (24 * 4 * 2 + 3 * 4 + 1) // 3) * 4 + 300
+def bytes_of_clip(frames: int, joints: int) -> int:
+    """What a clip of so many frames takes in the page, for a body of so many joints."""
+    return -(-frames * (joints * 4 * 2 + 3 * 4 + 1) // 3) * 4 + 300

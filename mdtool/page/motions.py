@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mdtool.atomic import write_text
 from mdtool.body.skinning import Body
 from mdtool.errors import MdtoolError
@@ -46,17 +48,18 @@ def player_data(columns: Sequence[str], rows: Sequence[Row], body: Body, start: 
         columns: names of the sources; one, or several to compare.
     """
     clips: list[dict[str, Any]] = []
+    shapes: dict[bytes, np.ndarray | None] = {}
     shown = []
     for row in rows:
         places: list[int | None] = []
         for motion in row.motions:
             places.append(None if motion is None else len(clips))
             if motion is not None:
-                clips.append(motion_to_json(motion))
+                clips.append(motion_to_json(motion, body, _shape(motion, body, shapes)))
         shown.append({"label": row.label, "note": row.note, "clips": places})
     start = start or Start()
     return {
-        "body": body_to_json(body),
+        "body": body_to_json(body, list(shapes.values())),
         "columns": [{"name": name} for name in columns],
         "rows": shown,
         "clips": clips,
@@ -64,14 +67,26 @@ def player_data(columns: Sequence[str], rows: Sequence[Row], body: Body, start: 
     }
 
 
-def check_size(rows: Sequence[Row]) -> None:
+def _shape(motion: Motion, body: Body, shapes: dict[bytes, np.ndarray | None]) -> int:
+    """Place of a motion's body shape among `shapes`, to which a new one is added."""
+    betas = None if body.shape_directions is None else motion.betas
+    key = b"" if betas is None else betas.tobytes()
+    shapes.setdefault(key, betas)
+    return list(shapes).index(key)
+
+
+def check_size(rows: Sequence[Row], body: Body) -> None:
     """Refuse motions that would make a page nobody can open.
 
     Raises:
         MdtoolError: more than `LARGEST_MB`.
     """
-    size = _EMPTY_PAGE_BYTES
-    size += sum(bytes_of_clip(len(motion)) for row in rows for motion in row.motions if motion is not None)
+    motions = [motion for row in rows for motion in row.motions if motion is not None]
+    shapes: dict[bytes, np.ndarray | None] = {}
+    for motion in motions:
+        _shape(motion, body, shapes)
+    size = _EMPTY_PAGE_BYTES + len(shapes) * len(body.vertices) * 3 * 4 * 4 // 3
+    size += sum(bytes_of_clip(len(motion), len(body.parents)) for motion in motions)
     if size > LARGEST_MB * 1e6:
         raise MdtoolError(
             f"the page would have {size / 1e6:.0f} MB, and browsers open up to {LARGEST_MB} well: show fewer clips "
@@ -87,7 +102,7 @@ def write_motion_page(
     Raises:
         MdtoolError: it would be too large, or the place cannot be written.
     """
-    check_size(rows)
+    check_size(rows, body)
     count = sum(motion is not None for row in rows for motion in row.motions)
     facts = [" beside ".join(columns) if len(columns) > 1 else "", f"{count} motion{'s' * (count != 1)}"]
     words = " · ".join(html.escape(fact) for fact in facts if fact)

@@ -39,7 +39,7 @@ def write_report_page(path: str | Path, study: Study) -> list[str]:
         MdtoolError: a run's log is damaged, the samples are too many, or the place cannot be written.
     """
     rows = sample_rows(study)
-    check_size(rows)
+    check_size(rows, mannequin())
     compared = [run for run in study.runs if run.samples]
     names = _names(compared)
     parts = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ import pytest
 import torch
 
 from mdtool.body.mannequin import mannequin
+from mdtool.body.skinning import posed_joints
+from mdtool.body.smpl import smpl_body
 from mdtool.motion.motion import Motion
 from mdtool.motion.rotations import axis_angle_to_matrix, matrix_to_rot6d
 from mdtool.motion.skeleton import JOINTS, STANDING_PELVIS_HEIGHT
 from mdtool.page.motions import Row, write_motion_page
+from tests.body.test_smpl import save, synthetic
 
 SOFTWARE_GL = (
     "--no-sandbox",
@@ -116,12 +120,40 @@ def test_the_player_in_chromium(browser: Any, motions: list[list[Motion]], tmp_p
 
     # The browser's forward kinematics is ours.
     found = page.evaluate(
-        "frames => { const p = mdtoolPlayers[0]; const rig = p.stage.ruler;"
+        "frames => { const p = mdtoolPlayers[0]; const rig = p.stage.bodies[0].ruler;"
         " return frames.map(frame => { rig.pose(p.clips[3], frame); return [...rig.position].slice(0, 72); }); }",
         [0, 7, 40],
     )
     expected = motions[1][1].positions()[[0, 7, 40]]
     assert np.abs(np.array(found).reshape(3, JOINTS, 3) - expected).max() < 2e-4
     assert requests == [(tmp_path / "page.html").as_uri()]
+    assert complaints == []
+    page.close()
+
+
+def test_each_clip_is_drawn_in_its_own_shape(browser: Any, motions: list[list[Motion]], tmp_path: Path) -> None:
+    body = smpl_body(save(tmp_path / "model.npz", synthetic(52)))
+    shapes = [None, np.linspace(-2, 2, 10).astype(np.float32)]
+    clips = [replace(motion, betas=shape) for motion, shape in zip(motions[0], shapes, strict=True)]
+    write_motion_page(
+        tmp_path / "page.html", "shapes", ["a"], [Row(f"s{k}", "", [c]) for k, c in enumerate(clips)], body
+    )
+    page = browser.new_page(viewport={"width": 320, "height": 480})
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_function("() => Number(document.querySelector('[data-player]').dataset.drawn) > 1", timeout=60_000)
+    page.keyboard.press("Space")
+    for clip, motion in enumerate(clips):
+        found = page.evaluate(
+            "clip => { const p = mdtoolPlayers[0];"
+            " const tile = { left: 0, top: 0, width: 50, height: 50, clip: p.clips[clip], colour: 'red' };"
+            " p.stage.draw(tile, { time_s: 0, follow: true }); const f = p.stage.figure;"
+            " return [f.object.visible, ...Array.from(f.rig.position).slice(0, 156)]; }",
+            clip,
+        )
+        expected = posed_joints(body, body.fitted(motion), np.array([0]))[0]
+        assert found[0] is True
+        assert np.abs(np.array(found[1:]).reshape(52, 3) - expected).max() < 1e-3
     assert complaints == []
     page.close()

@@ -3,10 +3,10 @@
 import * as THREE from "three";
 import { numbers } from "./decode.js";
 
-/** Geometry of a body with its markings and the light that reaches each vertex. */
-export function bodyGeometry(body) {
+/** Geometry of a body in one of its shapes, with its markings and the light that reaches each vertex. */
+export function bodyGeometry(body, shape) {
   const geometry = new THREE.BufferGeometry();
-  geometry.setAttribute("position", new THREE.BufferAttribute(numbers(body.vertices), 3));
+  geometry.setAttribute("position", new THREE.BufferAttribute(numbers(shape.vertices), 3));
   geometry.setIndex(new THREE.BufferAttribute(numbers(body.faces), 1));
   geometry.setAttribute("skinIndex", new THREE.BufferAttribute(numbers(body.skin_index), 4));
   geometry.setAttribute("skinWeight", new THREE.BufferAttribute(numbers(body.skin_weight), 4, true));

@@ -2,10 +2,9 @@
 
 const SCALE = 1 / 32767;
 
-/** The joints of a body and the helper joints that spread a limb's twist; poses them at any fractional frame. */
+/** The joints of a body in one of its shapes and the helper joints that spread a limb's twist; poses them at any fractional frame. */
 export class Rig {
-  constructor(body) {
-    const { joints, parents, helpers } = body;
+  constructor({ parents, helpers }, { joints }) {
     this.parents = parents;
     this.helpers = helpers;
     this.offsets = joints.map((joint, k) => joint.map((value, axis) => value - joints[Math.max(parents[k], 0)][axis]));

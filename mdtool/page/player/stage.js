@@ -16,11 +16,10 @@ const HOME = new THREE.Vector3(1.9, 1.05, 4.1);
 const LOOK_AT = new THREE.Vector3(0, 0.88, 0);
 const LIGHT_FROM = new THREE.Vector3(-1.6, 4.2, 2.4);
 
-/** Draws any number of tiles on one canvas with one mesh, one floor and one shared camera. */
+/** Draws any number of tiles on one canvas with one mesh per body shape, one floor and one shared camera. */
 export class Stage {
   constructor(canvas, surface, body, onChange) {
     this.canvas = canvas;
-    this.ruler = new Rig(body);
     this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
     this.renderer.setScissorTest(true);
     this.renderer.setClearColor(0, 0);
@@ -28,16 +27,20 @@ export class Stage {
     this.renderer.shadowMap.type = THREE.PCFShadowMap;
     this.scene = new THREE.Scene();
     this._light();
-    const geometry = bodyGeometry(body);
-    this.figure = new Figure(geometry, new Rig(body));
-    this.ghost = new Figure(geometry, new Rig(body), { ghost: true });
+    this.bodies = body.shapes.map((shape) => {
+      const geometry = bodyGeometry(body, shape);
+      const figure = new Figure(geometry, new Rig(body, shape));
+      return { figure, ghost: new Figure(geometry, new Rig(body, shape), { ghost: true }), ruler: new Rig(body, shape) };
+    });
+    this.figure = this.bodies[0].figure;
     this.floor = floor();
     this.shadow = new THREE.Mesh(flat(12), new THREE.ShadowMaterial({ transparent: true }));
     this.shadow.receiveShadow = true;
     this.shadow.position.y = 0.001;
     this.marks = FEET.map(() => mark());
     this.beads = TRAILED.map(() => beads());
-    this.scene.add(this.floor, this.shadow, this.figure.object, this.ghost.object, ...this.marks, ...this.beads);
+    this.scene.add(this.floor, this.shadow, ...this.marks, ...this.beads);
+    for (const { figure, ghost } of this.bodies) this.scene.add(figure.object, ghost.object);
     this.eye = new THREE.PerspectiveCamera(30, 1, 0.1, 60);
     this.view = new THREE.PerspectiveCamera(30, 1, 0.1, 60);
     this.eye.position.copy(HOME);
@@ -113,13 +116,10 @@ export class Stage {
   draw(tile, { time_s, follow, contacts, trails }) {
     const { clip, ghost } = tile;
     const frame = clip.frameAt(time_s);
-    this.figure.pose(clip, frame);
-    this.figure.material.color.set(tile.colour);
-    this.ghost.object.visible = Boolean(ghost);
-    if (ghost) {
-      this.ghost.pose(ghost.clip, ghost.clip.frameAt(time_s));
-      this.ghost.material.color.set(ghost.colour);
-    }
+    for (const each of this.bodies) each.figure.object.visible = each.ghost.object.visible = false;
+    this.figure = this.bodies[clip.shape].figure;
+    this._show(this.figure, clip, frame, tile.colour);
+    if (ghost) this._show(this.bodies[ghost.clip.shape].ghost, ghost.clip, ghost.clip.frameAt(time_s), ghost.colour);
     const near = Math.round(frame);
     this._mark(contacts ? clip.contacts[near] : 0);
     this._trail(trails ? clip : null, near);
@@ -128,6 +128,12 @@ export class Stage {
     this.renderer.setViewport(tile.left, bottom, tile.width, tile.height);
     this.renderer.setScissor(tile.left, bottom, tile.width, tile.height);
     this.renderer.render(this.scene, this.view);
+  }
+
+  _show(figure, clip, frame, colour) {
+    figure.object.visible = true;
+    figure.pose(clip, frame);
+    figure.material.color.set(colour);
   }
 
   _aim(tile, clip, frame, follow) {
@@ -163,7 +169,7 @@ export class Stage {
   _trail(clip, frame) {
     this.beads.forEach((shape) => (shape.visible = Boolean(clip)));
     if (!clip) return;
-    clip.trails ??= this.ruler.paths(clip, TRAILED);
+    clip.trails ??= this.bodies[clip.shape].ruler.paths(clip, TRAILED);
     const back = Math.min(Math.round(TRAIL_S * clip.fps), frame);
     const stride = Math.max(1, Math.ceil(back / MOST_BEADS));
     const place = new THREE.Matrix4();
