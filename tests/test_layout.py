@@ -28,10 +28,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"errors", "atomic", "config", "motion", "data", "networks", "methods"},
     "evaluation": {"errors", "atomic", "config", "motion", "data", "methods", "training"},
     "report": {"errors", "atomic", "config", "motion", "body", "render", "page", "methods", "training", "evaluation"},
+    "editing": {"errors", "atomic", "config", "motion", "methods", "evaluation"},
     "study": {"errors", "atomic", "config"},
     "cli": {
         *("errors", "atomic", "config", "motion", "data", "body", "render", "methods", "training", "evaluation"),
-        *("page", "report", "study", "export"),
+        *("page", "report", "study", "export", "editing"),
     },
     "__main__": {"cli"},
 }

@@ -154,6 +154,9 @@ class Method(Trainable):
     Random numbers come in as arguments only, so that a sample depends on its own seed and on nothing else.
     """
 
+    time_axis: int | None = None
+    """Which axis of `noise` [B, …] runs over the frames; None when none does."""
+
     @abc.abstractmethod
     def noise(self, rngs: Sequence[torch.Generator], frames: int | None = None) -> Tensor:
         """Everything random about each sample, as one tensor [B, ...]; sample i draws from `rngs[i]` alone."""
@@ -169,6 +172,15 @@ class Method(Trainable):
     def to_raw_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """`to_motion` without making the rotations orthonormal, where the method's own evaluation leaves them so."""
         return self.to_motion(features)
+
+    def smooth_options(self, steps: int | None = None) -> dict[str, object]:
+        """Options under which `decode` is one smooth map of its noise, for edits, and `invert` its inverse.
+
+        Args:
+            steps: about how many sampling steps; what suits a search by default. A method that takes all its steps in
+                any case needs no options.
+        """
+        return {}
 
     def published_options(self) -> dict[str, object]:
         """Options of `decode` with which the published evaluation of this method samples."""

@@ -188,6 +188,18 @@ def test_labels_reach_the_sample(method: Method) -> None:
         assert (first - second).abs().max() > 1e-3
 
 
+def test_a_search_finds_its_way(method: Method) -> None:
+    """What edits ask of every method: a smooth map of the noise, and an honest word on its time axis."""
+    noise, direction = latents(method, 1), latents(method, 1, seed=1)
+    axis = method.time_axis
+    assert axis is None or noise.shape[axis] == method.frames
+    options = method.smooth_options(5)
+    with torch.no_grad():
+        here, near, far = (method.decode(noise + step * direction, labels(1), **options) for step in (0, 1e-3, 1))
+    assert torch.isfinite(far).all()
+    assert (near - here).norm() < 0.1 * (far - here).norm()
+
+
 def test_gradient_reaches_the_noise(case: Case, method: Method) -> None:
     noise = latents(method, 2).requires_grad_()
     weight = torch.randn(method.decode(noise, labels(2)).shape, generator=torch.Generator().manual_seed(5))

@@ -1,0 +1,263 @@
+"""The search for the noise whose motion meets a task: diffusion noise optimisation (Karunratanakul et al. 2024).
+
+Every sample of a batch is a search of its own: its gradient is normalised by its own length, its random numbers come
+from its own generator, and it stops when it is done. So the company it has never changes its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from mdtool.editing.regularisers import decorrelation, distance, draw_padding
+from mdtool.editing.schedule import rate_share
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+"""Adam's (Kingma & Ba 2015)."""
+_GIVE_UP = 20
+"""Consecutive steps without a finite gradient after which a sample stops."""
+_EARLIEST, _HELD = 100, 10
+"""A sample whose targets are met for `_HELD` steps may stop after step `_EARLIEST`."""
+_STALLED_STEPS, _STALLED_SHARE = 50, 0.01
+"""A sample stops when its best loss fell by less than this share in so many steps."""
+_COOL_DOWN = 10
+"""Steps in which the learning rate of a stopping sample falls to 0."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How to search."""
+
+    steps: int = 300
+    lr: float = 0.05
+    warmup: int = 50
+    decay: int | None = None
+    """Length of the cosine at the end, steps; all of them by default."""
+    content: float = 0.0
+    """Weight of ‖z - z₀‖."""
+    decorrelation: float = 0.0
+    """Weight of the decorrelation loss; needs a latent with a time axis."""
+    radius: float = 0.0
+    """Weight of (‖z‖ / √n - 1)², for latents without a time axis."""
+    perturbation: float = 0.0
+    """Standard deviation of the noise added after each step, in proportion to the learning rate."""
+    early_stop: bool = False
+    time_axis: int | None = -1
+
+
+class Judged(NamedTuple):
+    """What the task says of some latents: one row per latent."""
+
+    loss: Tensor
+    """[b], to be minimised; differentiable in the latents."""
+    terms: dict[str, Tensor]
+    """The unweighted parts of it, [b] each."""
+    error: Tensor
+    """[b] how far the worst target is missed, metres."""
+    met: Tensor
+    """[b] bool: every target within its tolerance."""
+
+
+Task = Callable[[Tensor, Tensor], Judged]
+"""(latents [b, …], which samples of the batch they are [b]) → their judgement."""
+
+
+class Randomness(Protocol):
+    """Where a search's random numbers come from."""
+
+    def padding(self, step: int) -> Tensor:
+        """What the decorrelation loss appends to all latents along time, [B, …]."""
+        ...
+
+    def perturbation(self, step: int) -> Tensor:
+        """Standard normal numbers like the latents, [B, …]."""
+        ...
+
+
+class SeededRandomness:
+    """Each sample's numbers from a CPU generator of its own; the padding is drawn once."""
+
+    def __init__(self, noise: Tensor, time_axis: int | None, rngs: list[torch.Generator]) -> None:
+        self._like, self._rngs = noise, rngs
+        self._padding = None
+        if time_axis is not None:
+            self._padding = draw_padding(tuple(noise.shape), time_axis, rngs).to(noise)
+
+    def padding(self, step: int) -> Tensor:
+        """The same in every step."""
+        assert self._padding is not None
+        return self._padding
+
+    def perturbation(self, step: int) -> Tensor:
+        """New numbers in every step."""
+        shape = self._like.shape[1:]
+        return torch.stack([torch.randn(shape, generator=rng) for rng in self._rngs]).to(self._like)
+
+
+@dataclass
+class Trace:
+    """What a search went through; one row per step, one column per sample, NaN after a sample has stopped."""
+
+    steps: list[int] = field(default_factory=list)
+    lr: list[Tensor] = field(default_factory=list)
+    loss: list[Tensor] = field(default_factory=list)
+    """The task's loss, without regularisers."""
+    gradient: list[Tensor] = field(default_factory=list)
+    """Length of the gradient before it is normalised."""
+    moved: list[Tensor] = field(default_factory=list)
+    """‖z - z₀‖."""
+    decorrelation: list[Tensor] = field(default_factory=list)
+    error: list[Tensor] = field(default_factory=list)
+
+
+class NoiseSearch:
+    """A batch of searches. `step` until `done`; `noise` is where they stand, `best_noise` the best they have seen."""
+
+    def __init__(
+        self, task: Task, start: Tensor, search: Search, randomness: Randomness, anchor: Tensor | None = None
+    ) -> None:
+        """Start from latents [B, …]; the content term draws towards `anchor`, which is the start by default."""
+        self.task, self.search, self.randomness = task, search, randomness
+        self.noise = start.detach().clone()
+        self.anchor = self.noise.clone() if anchor is None else anchor.detach()
+        count = len(start)
+        self.first, self.second = torch.zeros_like(self.noise), torch.zeros_like(self.noise)
+        self.updates = torch.zeros(count, dtype=torch.float64)
+        self.skipped = torch.zeros(count, dtype=torch.int64)
+        self.planned = search.steps
+        """Steps of the schedule; a time budget may shorten it."""
+        self.taken = 0
+        self.trace = Trace()
+        self.best_noise = self.noise.clone()
+        self.best_loss = torch.full((count,), torch.inf, dtype=torch.float64)
+        self.best_error = torch.full((count,), torch.inf, dtype=torch.float64)
+        self._active = torch.ones(count, dtype=torch.bool)
+        self._bad = torch.zeros(count, dtype=torch.int64)
+        self._held = torch.zeros(count, dtype=torch.int64)
+        self._cooling = torch.zeros(count, dtype=torch.int64)
+        self._record = self.best_loss.clone()
+        self._record_step = torch.zeros(count, dtype=torch.int64)
+
+    @property
+    def done(self) -> bool:
+        """Whether no search goes on."""
+        return self.taken >= self.planned or not bool(self._active.any())
+
+    def plan(self, steps: int) -> None:
+        """Shorten or lengthen the schedule to `steps` in all."""
+        self.planned = max(steps, self.taken)
+
+    def step(self) -> None:
+        """One step of every search that goes on."""
+        search, rows = self.search, self._active.nonzero().flatten()
+        noise = self.noise[rows].requires_grad_()
+        judged, moved, tangled, total = self._judge(noise, rows)
+        (gradient,) = torch.autograd.grad(total.sum(), noise)
+        self._remember(rows, noise.detach(), judged, total.detach())
+        share = self._shares(rows)
+        length = gradient.flatten(1).norm(dim=1)
+        finite = torch.isfinite(length).cpu()
+        usable = finite & (length > 0).cpu()  # no gradient: a hinge that is satisfied, the centre of z₀
+        self._log(rows, share, judged, length.detach(), moved.detach(), tangled)
+        with torch.no_grad():
+            self._adam(rows[usable], (gradient / _column(length, gradient))[usable], share[usable])
+            if search.perturbation:
+                drawn = self.randomness.perturbation(self.taken)[rows]
+                self.noise[rows] += drawn * _column(share * search.perturbation, drawn)
+        self.skipped[rows[~usable]] += 1
+        self._settle(rows, finite, judged)
+        self.taken += 1
+
+    def run(self, each: Callable[[], bool] | None = None) -> None:
+        """Step until done, or until `each`, called after every step, returns False."""
+        while not self.done:
+            self.step()
+            if each is not None and not each():
+                return
+
+    def stopped(self) -> Tensor:
+        """[B] bool: searches that ended before the schedule did."""
+        return ~self._active
+
+    def _judge(self, noise: Tensor, rows: Tensor) -> tuple[Judged, Tensor, Tensor | None, Tensor]:
+        """(the task's judgement, ‖z - z₀‖, decorrelation loss, all terms together)."""
+        search = self.search
+        judged = self.task(noise, rows)
+        moved = distance(noise, self.anchor[rows])
+        total = judged.loss + search.content * moved
+        tangled = None
+        if search.decorrelation and search.time_axis is not None:
+            tangled = decorrelation(noise, self.randomness.padding(self.taken)[rows], search.time_axis)
+            total = total + search.decorrelation * tangled
+        if search.radius:
+            flat = noise.flatten(1)
+            total = total + search.radius * (flat.norm(dim=1) / flat.shape[1] ** 0.5 - 1).square()
+        return judged, moved, tangled, total
+
+    def _adam(self, rows: Tensor, gradient: Tensor, share: Tensor) -> None:
+        """Adam's update of some samples; each counts its own updates."""
+        self.updates[rows] += 1
+        self.first[rows] = BETA1 * self.first[rows] + (1 - BETA1) * gradient
+        self.second[rows] = BETA2 * self.second[rows] + (1 - BETA2) * gradient.square()
+        rate = self.search.lr * share / (1 - BETA1 ** self.updates[rows])
+        spread = (self.second[rows] / _column(1 - BETA2 ** self.updates[rows], gradient)).sqrt()
+        self.noise[rows] -= _column(rate, gradient) * self.first[rows] / (spread + EPSILON)
+
+    def _shares(self, rows: Tensor) -> Tensor:
+        """[b] learning rates as shares of the largest; those of stopping samples fall to 0."""
+        share = rate_share(self.taken, self.planned, self.search.warmup, self.search.decay)
+        cooling = self._cooling[rows]
+        return torch.where(cooling > 0, cooling / _COOL_DOWN, 1.0).double() * share
+
+    def _remember(self, rows: Tensor, noise: Tensor, judged: Judged, total: Tensor) -> None:
+        """Keep the latents with the least loss so far."""
+        loss = total.double().cpu()
+        better = loss < self.best_loss[rows]  # never true of a NaN
+        self.best_noise[rows[better]] = noise[better]
+        self.best_loss[rows[better]] = loss[better]
+        self.best_error[rows[better]] = judged.error.detach().double().cpu()[better]
+
+    def _settle(self, rows: Tensor, finite: Tensor, judged: Judged) -> None:
+        """End the searches that are done or hopeless."""
+        self._bad[rows] = torch.where(finite, 0, self._bad[rows] + 1)
+        self._active[self._bad >= _GIVE_UP] = False
+        cooling = self._cooling[rows]
+        self._cooling[rows] = (cooling - 1).clamp_min(0)
+        self._active[rows[cooling == 1]] = False
+        if not self.search.early_stop or self.taken < min(_EARLIEST, self.planned):
+            return
+        self._held[rows] = torch.where(judged.met.cpu(), self._held[rows] + 1, 0)
+        fell = self.best_loss < self._record * (1 - _STALLED_SHARE)
+        self._record[fell] = self.best_loss[fell]
+        self._record_step[fell] = self.taken
+        stalled = self.taken - self._record_step[rows] >= _STALLED_STEPS
+        ready = ((self._held[rows] >= _HELD) | stalled) & (cooling == 0)
+        self._cooling[rows[ready]] = _COOL_DOWN
+
+    def _log(
+        self, rows: Tensor, share: Tensor, judged: Judged, length: Tensor, moved: Tensor, tangled: Tensor | None
+    ) -> None:
+        trace, count = self.trace, len(self.noise)
+
+        def whole(values: Tensor | None) -> Tensor:
+            line = torch.full((count,), torch.nan, dtype=torch.float64)
+            if values is not None:
+                line[rows] = values.detach().double().cpu()
+            return line
+
+        trace.steps.append(self.taken)
+        trace.lr.append(whole(share * self.search.lr))
+        trace.loss.append(whole(judged.loss))
+        trace.gradient.append(whole(length))
+        trace.moved.append(whole(moved))
+        trace.decorrelation.append(whole(tangled))
+        trace.error.append(whole(judged.error))
+
+
+def _column(values: Tensor, like: Tensor) -> Tensor:
+    """[b] → [b, 1, …] in the precision and on the device of `like`."""
+    return values.to(like).reshape(-1, *[1] * (like.dim() - 1))
