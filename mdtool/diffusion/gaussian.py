@@ -34,18 +34,24 @@ class GaussianDiffusion(nn.Module):
 
     timestep_map: Tensor
 
-    def __init__(self, betas: np.ndarray, timestep_map: Sequence[int] | None = None) -> None:
+    def __init__(self, betas: np.ndarray, timestep_map: Sequence[int] | None = None, end: float = 1.0) -> None:
+        """Args:
+        end: ᾱ that sampling ends at, before the first timestep: 1 is the clean sample.
+        """
         super().__init__()
         self.betas = np.asarray(betas, dtype=np.float64)
         self.steps = len(self.betas)
-        self.tables = _tables(self.betas)
+        self.tables = _tables(self.betas, end)
         for name, values in self.tables.items():
             self.register_buffer(name, torch.from_numpy(values), persistent=False)
         mapping = range(self.steps) if timestep_map is None else timestep_map
         self.register_buffer("timestep_map", torch.tensor(list(mapping), dtype=torch.int64), persistent=False)
 
-    def respaced(self, spec: str | Sequence[int]) -> GaussianDiffusion:
+    def respaced(self, spec: str | Sequence[int], end: float = 1.0) -> GaussianDiffusion:
         """The process that visits only some timesteps, with β = 1 - ᾱ_i / ᾱ_previous (Nichol & Dhariwal 2021, sec. 4).
+
+        Args:
+            end: ᾱ that sampling ends at; latent diffusion takes ᾱ_0 of the original process.
 
         Raises:
             MdtoolError: the steps cannot be chosen so; see `space_timesteps`.
@@ -54,7 +60,7 @@ class GaussianDiffusion(nn.Module):
         alphas_cumprod = self.tables["alphas_cumprod"][kept]
         previous = np.concatenate([[1.0], alphas_cumprod[:-1]])
         original = self.timestep_map.cpu().numpy()[kept]
-        return GaussianDiffusion(1 - alphas_cumprod / previous, original.tolist()).to(self.timestep_map.device)
+        return GaussianDiffusion(1 - alphas_cumprod / previous, original.tolist(), end).to(self.timestep_map.device)
 
     def table(self, name: str, timestep: Tensor, like: Tensor) -> Tensor:
         """Values of a table at `timestep` [B], shaped [B, 1, …] to broadcast over `like`."""
@@ -112,11 +118,11 @@ class GaussianDiffusion(nn.Module):
         )
 
 
-def _tables(betas: np.ndarray) -> dict[str, np.ndarray]:
+def _tables(betas: np.ndarray, end: float) -> dict[str, np.ndarray]:
     """Every table of the process, float64 [N]; names as in Nichol & Dhariwal's code."""
     alphas = 1 - betas
     cumprod = np.cumprod(alphas)
-    previous = np.concatenate([[1.0], cumprod[:-1]])
+    previous = np.concatenate([[end], cumprod[:-1]])
     following = np.concatenate([cumprod[1:], [0.0]])
     variance = betas * (1 - previous) / (1 - cumprod)
     second = variance[1] if len(variance) > 1 else betas[0]

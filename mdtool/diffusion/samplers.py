@@ -96,7 +96,8 @@ def ddim(
 
     first = process.steps - 1 if start is None else start
     for place, index in enumerate(range(first, -1, -1)):
-        noise = step_noise(place) if eta > 0 and index and step_noise else None
+        last = process.tables["alphas_cumprod_prev"][index] == 1  # which ends on x̂_0 itself, without noise
+        noise = step_noise(place) if eta > 0 and not last and step_noise else None
         x, x0 = _run(move, checkpointing, x, _full(x, index), noise)
         if callback:
             callback(index, x0, x)
@@ -109,6 +110,7 @@ def ddim_inversion(
     x0: Tensor,
     *,
     steps: int | None = None,
+    refinements: int | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
     """The noise that DDIM (eta 0) turns into x_0: the same ODE, upwards (Song et al. 2021, section 4.3).
@@ -116,7 +118,12 @@ def ddim_inversion(
     Args:
         steps: how many steps to take; all N by default, of which the last lands on pure ε̂, because ᾱ beyond the
             last timestep is 0. The reference of DNO takes N - 1.
+        refinements: None predicts ε at the timestep a step leaves. A number predicts it at the timestep that the
+            step leads to, as diffusers' inverse scheduler, and so often again where the step has led: a fixed point
+            is the exact inverse of a DDIM step.
     """
+    if refinements is not None:
+        return _exact_inversion(denoiser, process, x0, refinements, callback)
     x = x0
     for index in range(process.steps if steps is None else steps):
         timestep = _full(x, index)
@@ -124,6 +131,25 @@ def ddim_inversion(
         eps = process.eps_from_x0(estimate, x, timestep)
         after = process.table("alphas_cumprod_next", timestep, x)
         x = after.sqrt() * estimate + (1 - after).sqrt() * eps
+        if callback:
+            callback(index, estimate, x)
+    return x
+
+
+def _exact_inversion(
+    denoiser: Denoiser, process: GaussianDiffusion, x0: Tensor, refinements: int, callback: Callback | None
+) -> Tensor:
+    x = x0
+    for index in range(process.steps):
+        timestep = _full(x, index)
+        now = process.table("alphas_cumprod_prev", timestep, x)
+        after = process.table("alphas_cumprod", timestep, x)
+        led = x
+        for _ in range(1 + refinements):
+            eps = process.eps_from_x0(_estimate(denoiser, process, led, timestep, None, None), led, timestep)
+            estimate = (x - (1 - now).sqrt() * eps) / now.sqrt()
+            led = after.sqrt() * estimate + (1 - after).sqrt() * eps
+        x = led
         if callback:
             callback(index, estimate, x)
     return x

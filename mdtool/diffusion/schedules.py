@@ -33,8 +33,13 @@ def linear_betas(steps: int, scale: float = 1.0) -> np.ndarray:
     return np.linspace(1e-4 * stretch, 0.02 * stretch, steps, dtype=np.float64)
 
 
+def scaled_linear_betas(steps: int) -> np.ndarray:
+    """β of latent diffusion, linear in √β from 8.5e-4 to 0.012 (Rombach et al. 2022; MLD, NeRM); [N] float64."""
+    return np.linspace(8.5e-4**0.5, 0.012**0.5, steps, dtype=np.float64) ** 2
+
+
 def betas(schedule: str, steps: int, scale: float = 1.0) -> np.ndarray:
-    """β of a schedule by name, cosine or linear; [N] float64.
+    """β of a schedule by name, cosine, linear or scaled-linear; [N] float64.
 
     Raises:
         MdtoolError: no such schedule.
@@ -43,7 +48,9 @@ def betas(schedule: str, steps: int, scale: float = 1.0) -> np.ndarray:
         return cosine_betas(steps)
     if schedule == "linear":
         return linear_betas(steps, scale)
-    raise MdtoolError(f"no noise schedule {schedule!r}: choose cosine or linear")
+    if schedule == "scaled-linear":
+        return scaled_linear_betas(steps)
+    raise MdtoolError(f"no noise schedule {schedule!r}: choose cosine, linear or scaled-linear")
 
 
 def space_timesteps(steps: int, spec: str | Sequence[int]) -> list[int]:
@@ -51,19 +58,22 @@ def space_timesteps(steps: int, spec: str | Sequence[int]) -> list[int]:
 
     Args:
         spec: "ddimK" takes every i-th step with the smallest stride i that gives exactly K (N - 1 is never
-            among them); a list, or "a,b,c", splits 0 … N - 1 into near-equal sections and keeps that many steps
-            of each, both ends included.
+            among them); "leadingK" takes every ⌊N / K⌋-th from 1 on (diffusers, with steps_offset 1); a list, or
+            "a,b,c", splits 0 … N - 1 into near-equal sections and keeps that many steps of each, both ends
+            included.
 
     Raises:
         MdtoolError: the request cannot be met.
     """
     if isinstance(spec, str):
         try:
-            counts = [int(part) for part in spec.removeprefix("ddim").split(",")]
+            counts = [int(part) for part in spec.removeprefix("ddim").removeprefix("leading").split(",")]
         except ValueError as error:
             raise MdtoolError(f"{spec!r} names no diffusion steps: write 50, ddim50, or 10,10,30") from error
         if spec.startswith("ddim"):
             return _strided(steps, counts[0])
+        if spec.startswith("leading"):
+            return _leading(steps, counts[0])
         spec = counts
     size, longer = divmod(steps, len(spec))
     kept: list[int] = []
@@ -83,3 +93,9 @@ def _strided(steps: int, count: int) -> list[int]:
         if len(range(0, steps, stride)) == count:
             return list(range(0, steps, stride))
     raise MdtoolError(f"no whole stride takes {count} of {steps} diffusion steps; give the number without 'ddim'")
+
+
+def _leading(steps: int, count: int) -> list[int]:
+    if not 1 <= count < steps:
+        raise MdtoolError(f"cannot take {count} of {steps} diffusion steps: ask for 1 to {steps - 1}")
+    return [1 + steps // count * k for k in range(count)]

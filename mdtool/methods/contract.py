@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -37,6 +37,19 @@ class Share:
         return values
 
 
+class Places(NamedTuple):
+    """When the poses of a batch were recorded, for methods that learn motions as functions of time."""
+
+    sequence: Tensor
+    """[B] int64, row of the sequence among those of the training set."""
+    time_s: Tensor
+    """[B, T] seconds from the start of the sequence."""
+    fps: Tensor
+    """[B] rate at which the poses follow each other."""
+    inside: Tensor
+    """[B, T] bool; false where a sequence has ended and its last pose is repeated."""
+
+
 class Batch(NamedTuple):
     """Windows of motion as every method receives them, on the device where the network lives."""
 
@@ -48,6 +61,8 @@ class Batch(NamedTuple):
     """[B] int64 labels."""
     share: Share = Share()
     """Which part of the step's whole batch these windows are."""
+    places: Places | None = None
+    """Given to a `SequenceLearner`."""
 
 
 class Optimised(NamedTuple):
@@ -94,9 +109,13 @@ class Trainable(nn.Module, abc.ABC):
     actions: list[str]
     shares_batches = False
     """Whether several ranks may share a batch: a window's losses depend on no other, and its noise on its place."""
+    learns_from: str | None = None
+    """Folder of a run that must be trained before; `adopt` then gets its method."""
+    stage_starts: tuple[int, ...] = ()
+    """Steps at which a new stage of the training begins, in which the learning rate's schedule starts over."""
 
-    def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
-        """Set data-dependent constants before the first step; `windows(n)` draws n training windows."""
+    def adopt(self, other: Trainable, sha256: str) -> None:
+        """Take what is needed from the method of the run `learns_from`, whose weights have this hash."""
         return
 
     @abc.abstractmethod
@@ -136,6 +155,51 @@ class Trainable(nn.Module, abc.ABC):
         return
 
 
+class ClipPlan(NamedTuple):
+    """How the batch of a step is cut from whole sequences."""
+
+    poses: int
+    """Poses T of a clip; 0 asks for rows and labels alone."""
+    per_visit: int = 1
+    """Clips cut from each sequence of the batch, one after the other."""
+    divide: int = 1
+    """Make do with this fraction of the run's batch, where clips are so much longer."""
+    resampled: bool = False
+    """Cut from the sequences resampled to `resampled_fps`, not from those at their native rates."""
+    strides: tuple[int, ...] = (1,)
+    """Every how many frames a pose may be taken; one of these is drawn per clip."""
+    scattered: bool = False
+    """Take any instants of the sequence, not consecutive ones."""
+
+
+class Sequences(Protocol):
+    """The training set as whole sequences, which start at the origin and face +z."""
+
+    count: int
+
+    def stamps(self, rows: Sequence[int], poses: int) -> Batch:
+        """`poses` instants of each of the sequences, spread over it; [len(rows), poses]."""
+        ...
+
+
+class SequenceLearner(Trainable):
+    """What learns from whole sequences at their own frame rates; longer clips are cut into overlapping ones."""
+
+    sequence_s: float
+    """Longest sequence, seconds."""
+    hold_last = False
+    """Let shorter sequences go on with their last pose to that length, as the action-to-motion protocol does."""
+    resampled_fps: float
+
+    @abc.abstractmethod
+    def clip_plan(self, step: int) -> ClipPlan:
+        """How the batch of a step is cut."""
+
+    def meet(self, sequences: Sequences) -> None:
+        """Told of the training set before the first step, and before a saved state is loaded."""
+        return
+
+
 class Classifier(Trainable):
     """A recogniser: it names the action of a window, and its features measure distances between motions."""
 
@@ -164,6 +228,14 @@ class Method(Trainable):
     @abc.abstractmethod
     def decode(self, noise: Tensor, action: Tensor | None, **options: object) -> Tensor:
         """Features of the samples that `noise` stands for; deterministic, and differentiable in `noise`."""
+
+    def require_ready(self) -> None:
+        """Refuse to sample from weights that were not trained far enough to sample at all.
+
+        Raises:
+            MdtoolError: they were not.
+        """
+        return
 
     @abc.abstractmethod
     def to_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -201,6 +273,28 @@ class Method(Trainable):
             MdtoolError: the method has no inverse.
         """
         raise MdtoolError(f"the method {type(self).__name__} cannot be inverted")
+
+
+class FieldMethod(Method):
+    """A generator of motions as functions of time: noise → latent → poses at any instants of its time axis.
+
+    Its `decode` takes the option `times_s` [T], seconds from the start in any order; `frames` at `fps` by default.
+    """
+
+    axis_s: float
+    """Length of the time axis, seconds."""
+
+    @abc.abstractmethod
+    def latents(self, noise: Tensor, action: Tensor | None, **options: object) -> Tensor:
+        """Latents [B, d] of the motions that noise stands for; differentiable in `noise`."""
+
+    @abc.abstractmethod
+    def poses(self, latents: Tensor, times_s: Tensor) -> Tensor:
+        """Features [B, 25, 6, T] of latents [B, d] at instants [T] or [B, T]; differentiable in both."""
+
+    @abc.abstractmethod
+    def fit(self, features: Tensor, times_s: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Latents [B, d] whose poses at [B, T] instants come nearest to features, each counted by `weight` [B, T]."""
 
 
 def sample_generators(seed: int, first: int, count: int) -> list[torch.Generator]:

@@ -10,10 +10,12 @@ from mdtool.methods.contract import Method, Trainable
 
 _MODULES = {
     "mdm": "mdtool.methods.mdm:MDM",
+    "nerm": "mdtool.methods.nerm:NeRM",
     "recogniser": "mdtool.methods.recogniser:Recogniser",
     "gru-recogniser": "mdtool.methods.gru_recogniser:GRURecogniser",
 }
 _RECOGNISERS = {"recogniser", "gru-recogniser"}
+_OF_ANY_RATE = {"nerm"}
 
 
 def method_names() -> list[str]:
@@ -24,6 +26,11 @@ def method_names() -> list[str]:
 def makes_motion(name: str) -> bool:
     """Whether runs of a method are generators; the others are recognisers."""
     return name not in _RECOGNISERS
+
+
+def takes_any_rate(name: str) -> bool:
+    """Whether a method learns from clips of several frame rates."""
+    return name in _OF_ANY_RATE
 
 
 def build(name: str, settings: dict[str, Any], actions: list[str], fps: float) -> Trainable:

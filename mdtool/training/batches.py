@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 
@@ -9,6 +11,21 @@ from mdtool.data.windows import window_frames
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Batch, Share
 from mdtool.motion.motion import SPLITS, MotionSet
+
+
+class BatchSource(Protocol):
+    """Where the batches of a training come from."""
+
+    batch_size: int
+    """Windows per optimiser step, over all ranks."""
+
+    def batch(self, step: int) -> Batch:
+        """This process's windows of the batch of training step `step`."""
+        ...
+
+    def random(self, count: int) -> Batch:
+        """`count` windows of randomly chosen clips, the same at every call: for statistics."""
+        ...
 
 
 class WindowSource:

@@ -16,7 +16,7 @@ from torch import Tensor
 from mdtool.config import RunConfig, TrainConfig
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Trainable, step_generator
-from mdtool.training.batches import WindowSource
+from mdtool.training.batches import BatchSource
 from mdtool.training.checkpoint import RAW, RunFolder
 from mdtool.training.distributed import Ranks
 from mdtool.training.ema import EMA
@@ -34,7 +34,7 @@ class Trainer:
     def __init__(
         self,
         method: Trainable,
-        source: WindowSource,
+        source: BatchSource,
         config: TrainConfig,
         device: torch.device,
         ranks: Ranks | None = None,
@@ -58,7 +58,7 @@ class Trainer:
         torch.manual_seed(step_generator(config.seed, step).initial_seed() + self.ranks.rank)
         self._set_rates()
         batch = self.source.batch(step)
-        self._portion = portion = len(batch.action) / self.source.batch_size
+        self._portion = portion = len(batch.action) / batch.share.whole(len(batch.action))
         # Autocast keeps copies of the weights that it casts: with several optimisers they would be stale.
         keeps = len(self.optimisers) == 1
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bf16", cache_enabled=keeps):
@@ -76,7 +76,8 @@ class Trainer:
             self.terms[name] = self.terms[name] + mean if name in self.terms else mean
 
     def _set_rates(self) -> None:
-        rate = learning_rate(self.step, self.config) * (self.guard.rate if self.guard else 1.0)
+        rate = learning_rate(self.step, self.config, self.method.stage_starts)
+        rate *= self.guard.rate if self.guard else 1.0
         for name, optimiser in self.optimisers.items():
             own = self.optimised[name].lr
             for group in optimiser.param_groups:
@@ -174,7 +175,8 @@ def fit(trainer: Trainer, folder: RunFolder, config: RunConfig, console: Console
                 for worry in worries:
                     progress.warn(worry)
                     folder.note(f"warning at step {trainer.step}: {worry}")
-                rate = learning_rate(trainer.step - 1, settings) * (trainer.guard.rate if trainer.guard else 1.0)
+                rate = learning_rate(trainer.step - 1, settings, trainer.method.stage_starts)
+                rate *= trainer.guard.rate if trainer.guard else 1.0
                 speed = round(progress.steps_per_s, 3)
                 record = {"step": trainer.step, "lr": rate, "steps_per_s": speed, **terms, **numbers}
                 if ranks.first:

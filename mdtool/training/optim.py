@@ -21,13 +21,19 @@ def make_optimiser(parameters: list[torch.nn.Parameter], config: TrainConfig) ->
     )
 
 
-def learning_rate(step: int, config: TrainConfig) -> float:
+def learning_rate(step: int, config: TrainConfig, stage_starts: tuple[int, ...] = ()) -> float:
     """Learning rate of step `step` (0-based): linear warm-up from 0, then half a cosine down to `lr_final`.
 
     With `schedule_unit` "optimiser" both are `reference_ranks` times as long, and the cosine does not reach its end.
+
+    Args:
+        stage_starts: steps from which the same schedule starts over, to end where the next stage begins.
     """
+    first = max((start for start in stage_starts if start <= step), default=0)
+    last = min((start for start in stage_starts if step < start < config.steps), default=config.steps)
+    step = step - first
     stretch = config.reference_ranks if config.schedule_unit == "optimiser" else 1
-    warmup, end = config.warmup_steps * stretch, config.steps * stretch
+    warmup, end = config.warmup_steps * stretch, (last - first) * stretch
     if config.lr_decay_steps:
         return inverse_sqrt_rate(step, config.lr, config.lr_decay_steps * stretch, warmup)
     if step < warmup:

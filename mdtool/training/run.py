@@ -11,39 +11,44 @@ from rich.console import Console
 
 from mdtool.config import RunConfig, validated
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import Classifier, Method, Trainable
+from mdtool.methods.contract import Classifier, Method, SequenceLearner, Trainable
 from mdtool.methods.generate import Generator
-from mdtool.methods.registry import build
+from mdtool.methods.registry import build, takes_any_rate
 from mdtool.methods.registry import makes_motion as method_makes_motion
 from mdtool.motion.file import file_sha256
 from mdtool.motion.motion import TRAIN, MotionSet
 from mdtool.networks.precision import bf16_is_native
-from mdtool.training.batches import WindowSource
+from mdtool.training.batches import BatchSource, WindowSource
 from mdtool.training.checkpoint import RunFolder
 from mdtool.training.distributed import Ranks
 from mdtool.training.loop import Trainer, fit, save
+from mdtool.training.sequences import SequenceSource
+
+COMMON_FPS = 20.0
+"""Frame rate of runs that learn from several: that of the field's protocols."""
 
 
 def resolve(preset: str, table: dict[str, Any], data: Path, motions: MotionSet) -> RunConfig:
     """A preset's table and a data set as the settings of a run.
 
     Raises:
-        MdtoolError: wrong settings, no labels, or clips of several frame rates.
+        MdtoolError: wrong settings, no labels, or clips of several frame rates for a method that takes but one.
     """
     if not motions.actions:
         raise MdtoolError(f"{data} has no action labels: preprocess again with --labels")
     rates = sorted({round(float(rate), 6) for rate in motions.fps})
-    if len(rates) > 1:
+    method = table.get("method", "mdm")
+    if len(rates) > 1 and not takes_any_rate(method):
         raise MdtoolError(
             f"{data} mixes frame rates ({', '.join(f'{rate:g}' for rate in rates)}): preprocess again with --fps"
         )
     values = {
-        "method": table.get("method", "mdm"),
+        "method": method,
         "preset": preset,
         "data": str(data),
         "data_sha256": file_sha256(data),
         "actions": motions.actions,
-        "fps": float(motions.fps[0]),
+        "fps": float(motions.fps[0]) if len(rates) == 1 else COMMON_FPS,
         "train": table.get("train", {}),
         "model": table.get("model", {}),
     }
@@ -93,10 +98,12 @@ def train(
             f"the method {config.method!r} learns from all windows of a batch together and cannot be shared by "
             f"{ranks.world} ranks: run the same `mdtool train` without torchrun"
         )
-    share = ranks.share(config.train.batch)
-    source = WindowSource(motions, TRAIN, method.frames, config.train.batch, config.train.seed, device, share)
+    source = batch_source(method, motions, config, device, ranks)
     state = ranks.from_first(lambda: _state_to_resume(config, folder))
     if state is None:
+        if method.learns_from:
+            teacher, _, sha256 = load_method(method.learns_from)
+            method.adopt(teacher, sha256)
         method.fit_statistics(source.random)
         method.load_state_dict(ranks.from_first(lambda: {name: t.cpu() for name, t in method.state_dict().items()}))
     trainer = Trainer(method, source, config.train, device, ranks)
@@ -107,6 +114,19 @@ def train(
         _open(folder, config, trainer, resumed=state is not None)
     method.train()
     return fit(trainer, folder, config, console)
+
+
+def batch_source(
+    method: Trainable, motions: MotionSet, config: RunConfig, device: torch.device, ranks: Ranks
+) -> BatchSource:
+    """Training batches as the method wants them: windows, or clips of whole sequences, which it then has met."""
+    settings = config.train
+    if not isinstance(method, SequenceLearner):
+        share = ranks.share(settings.batch)
+        return WindowSource(motions, TRAIN, method.frames, settings.batch, settings.seed, device, share)
+    source = SequenceSource(method, motions, TRAIN, settings.batch, settings.seed, device)
+    method.meet(source)
+    return source
 
 
 def _open(folder: RunFolder, config: RunConfig, trainer: Trainer, resumed: bool) -> None:
@@ -198,6 +218,10 @@ def load_generator(
     method, track, sha256 = load_method(path, track, step)
     if not isinstance(method, Method):
         raise MdtoolError(f"{path} is a run of {type(method).__name__} and makes no motion: give a generator's run")
+    try:
+        method.require_ready()
+    except MdtoolError as error:
+        raise MdtoolError(f"{path}: {error}") from error
     generator = Generator(method.to(device or torch.device("cpu")), track, sha256)
     generator.spread = (ranks or Ranks()).spread
     return generator

@@ -1,0 +1,406 @@
+"""NeRM: motion as a function of time, at any frame rate (Wei et al. 2024, ICLR).
+
+Stage 1 fits one network f(t, z, s) to all training motions at their own frame rates, with a latent z per motion
+(a variational auto-decoder); a set encoder may find the first latents. Stage 2 fits a latent diffusion to the
+whitened latents. Sampling draws a latent once and asks the network for any instants of it: a pose depends on its own
+time stamp alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mdtool.config import validated
+from mdtool.diffusion.gaussian import GaussianDiffusion
+from mdtool.diffusion.guidance import NO_CONDITION, classifier_free
+from mdtool.diffusion.samplers import ddim, ddim_inversion
+from mdtool.diffusion.schedules import betas
+from mdtool.errors import MdtoolError
+from mdtool.methods.contract import (
+    Batch,
+    ClipPlan,
+    Description,
+    FieldMethod,
+    Minimise,
+    Optimised,
+    SequenceLearner,
+    Sequences,
+    Trainable,
+)
+from mdtool.methods.nerm_config import NeRMConfig
+from mdtool.motion.features import FeatureLayout
+from mdtool.motion.kinematics import joint_positions
+from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix
+from mdtool.motion.skeleton import JOINTS, STANDING_PELVIS_HEIGHT
+from mdtool.networks.implicit import (
+    MotionField,
+    SetEncoder,
+    TimeBasis,
+    seconds_to_coordinate,
+    spacing_of,
+)
+from mdtool.networks.latent_table import LatentTable, divergence, fit_latents
+from mdtool.networks.skip_transformer import LatentDenoiser
+
+POSE = 6 * JOINTS
+ROTATION_SCALE = math.sqrt(3)
+"""Brings entries of rotation matrices, whose mean square is 1/3, to unit size without moving their zero."""
+POSES_AT_ONCE = 65_536
+STATISTICS_SETS = 512
+ENCODER_POSES = 64
+"""Instants that the set encoder sees of a motion; in training it must also explain half as many that it does not."""
+INVERSION_REFINEMENTS = 8
+
+
+class NeRM(SequenceLearner, FieldMethod):
+    """The field, its latents and their diffusion. Noise is [B, d]; features are [B, 25, 6, T]."""
+
+    root_scale: Tensor
+    white_mean: Tensor
+    white_scale: Tensor
+    ready: Tensor
+    codebook_sha256: Tensor
+
+    def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:
+        super().__init__()
+        self.config = config = validated(NeRMConfig, settings, "nerm settings")
+        self.frames, self.fps, self.actions = config.frames, config.grid_fps or fps, list(actions)
+        self.axis_s = self.sequence_s = config.axis_s
+        self.hold_last, self.resampled_fps = config.hold_last, config.resampled_fps
+        self.labels = self.actions if config.conditional else []
+        self.stage_starts = (0, config.field_steps)
+        self.learns_from = config.codebook if config.time_encoding == "cca" else None
+        self.layout = FeatureLayout("y-up", "ground", heading=True)
+        basis = TimeBasis(
+            config.time_encoding, config.frequencies, config.frequency_scale, config.integrated,
+            config.codes, config.code_width, config.queries, config.query_width,
+        )  # fmt: skip
+        self.field = MotionField(basis, config.latent, config.width, config.layers, POSE, config.reinject)
+        self.encoder = SetEncoder(POSE + 3, config.latent, 32) if config.encoder_steps else None
+        self.table = LatentTable(config.latent)
+        self.network = LatentDenoiser(
+            width=config.latent,
+            layers=config.denoiser_layers,
+            heads=config.heads,
+            feedforward=config.feedforward,
+            actions=len(self.labels),
+            dropout=config.dropout,
+        )
+        self.process = GaussianDiffusion(betas("scaled-linear", config.diffusion_steps))
+        self.register_buffer("root_scale", torch.ones(()))
+        self.register_buffer("white_mean", torch.zeros(config.latent))
+        self.register_buffer("white_scale", torch.ones(config.latent))
+        self.register_buffer("ready", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("codebook_sha256", torch.zeros(32, dtype=torch.uint8))
+        self.step = 0
+        self._sequences: Sequences | None = None
+
+    # ---- training ---------------------------------------------------------------------------------------------
+
+    def meet(self, sequences: Sequences) -> None:
+        """Make a latent for every sequence."""
+        self._sequences = sequences
+        self.table.allocate(sequences.count)
+
+    def adopt(self, other: Trainable, sha256: str) -> None:
+        """Take over the codebook of a trained `nerm-codebook`, and remember the hash of its weights.
+
+        Raises:
+            MdtoolError: another kind of run, or a codebook of another size.
+        """
+        book = getattr(other, "codebook", None)
+        if book is None or book.shape != self.field.basis.codebook.shape:
+            size = "holds no codebook" if book is None else f"has {book.shape[0]} codes of width {book.shape[1]}"
+            raise MdtoolError(
+                f"{self.config.codebook} {size}, and this run needs {self.config.codes} of width "
+                f"{self.config.code_width}: train one with `mdtool train --method nerm-codebook`, or set model.codes "
+                "and model.code_width"
+            )
+        self.field.basis.codebook.copy_(book)
+        self.codebook_sha256.copy_(torch.tensor(list(bytes.fromhex(sha256))))
+
+    def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
+        """Measure one scale for the root's path."""
+        self.root_scale.copy_(self._relative(windows(STATISTICS_SETS).root).square().mean().sqrt().clamp_min(0.05))
+
+    def clip_plan(self, step: int) -> ClipPlan:
+        """Scattered instants for the encoder, clips for the latents, labels alone for the diffusion."""
+        config = self.config
+        if step >= config.field_steps:
+            return ClipPlan(0)
+        resampled = step < config.native_from
+        if step < config.encoder_steps:
+            poses = ENCODER_POSES * 3 // 2
+            return ClipPlan(poses, divide=config.clips_per_visit, resampled=resampled, scattered=True)
+        return ClipPlan(config.clip_poses, config.clips_per_visit, resampled=resampled, strides=config.strides)
+
+    def optimised(self) -> dict[str, Optimised]:
+        """The field with its encoder, and the denoiser: one after the other."""
+        first = [self.field] if self.encoder is None else [self.field, self.encoder]
+        return {
+            "field": Optimised([parameter for module in first for parameter in module.parameters()]),
+            "network": Optimised(list(self.network.parameters())),
+        }
+
+    def training_step(self, batch: Batch, rng: torch.Generator, step: int, minimise: Minimise) -> dict[str, Tensor]:
+        """One step of the stage that `step` belongs to."""
+        self.begin(step)
+        terms = self.losses(batch, rng)
+        first = step < self.config.field_steps
+        minimise(terms["loss"], "field" if first else "network")
+        if first:
+            done = (step - self.config.encoder_steps) / max(self.config.field_steps - self.config.encoder_steps, 1)
+            self.table.update(self.config.latent_lr * (0.55 + 0.45 * math.cos(math.pi * max(done, 0.0))))
+        return terms
+
+    @torch.no_grad()
+    def begin(self, step: int) -> None:
+        """Hand over between the stages: the encoder's latents to the table, the table's statistics to the diffusion."""
+        self.step = step
+        if self.encoder is not None and step == self.config.encoder_steps and self._sequences is not None:
+            for begin in range(0, len(self.table), 256):
+                rows = range(begin, min(begin + 256, len(self.table)))
+                mean, log_variance = self._encode(self._sequences.stamps(rows, ENCODER_POSES))
+                self.table.mean[rows.start : rows.stop] = mean
+                self.table.log_variance[rows.start : rows.stop] = log_variance
+        if step == self.config.field_steps:
+            mean, scale = self.table.statistics()
+            self.white_mean.copy_(mean)
+            self.white_scale.copy_(scale.clamp_min(1e-4))
+            self.ready.fill_(True)
+
+    def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """Stage 1: error of the poses, of the root, and the latents' divergence; stage 2: error of the noise."""
+        if batch.places is None:
+            raise MdtoolError("NeRM learns from whole sequences with the time of every pose")
+        return self._field_losses(batch, rng) if self.step < self.config.field_steps else self._noise_losses(batch, rng)
+
+    def training_state(self) -> dict[str, Tensor]:
+        """The latents' Adam."""
+        return self.table.optimiser_state()
+
+    def load_training_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `training_state` gave."""
+        self.table.load_optimiser_state(state)
+
+    def _field_losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        config, places = self.config, batch.places
+        assert places is not None
+        target = self._scaled(batch.rot6d, batch.root)
+        if self.encoder is not None and self.step < config.encoder_steps:
+            mean, log_variance = self._encode(batch, ENCODER_POSES)
+        else:
+            mean, log_variance = self.table.look_up(places.sequence)
+        latent = mean
+        if config.variational:
+            latent = mean + (0.5 * log_variance).exp() * torch.randn(mean.shape, generator=rng, device=mean.device)
+        hide = torch.rand(len(mean), generator=rng, device=mean.device) < config.rate_dropout
+        made = self.field(
+            seconds_to_coordinate(places.time_s, self.axis_s), latent, torch.where(hide, 0.0, places.fps),
+            spacing_of(places.fps, self.axis_s),
+        )  # fmt: skip
+        count = places.inside.sum(1).clamp_min(1)
+        error = (made - target).square()
+        terms = {
+            "pose": (error[..., :POSE].mean(-1) * places.inside).sum(1) / count,
+            "root": (error[..., POSE:].mean(-1) * places.inside).sum(1) / count,
+        }
+        loss = terms["pose"] + config.lambda_root * terms["root"]
+        if config.lambda_position:
+            wrong = joint_positions(*self._unscaled(made)) - joint_positions(batch.rot6d, batch.root)
+            terms["position"] = (wrong.square().mean((2, 3)) * places.inside).sum(1) / count
+            loss = loss + config.lambda_position * terms["position"]
+        if config.variational:
+            terms["kl"] = divergence(mean, log_variance)
+            loss = loss + config.lambda_kl * terms["kl"]
+        return {**terms, "loss": loss}
+
+    def _noise_losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        assert batch.places is not None
+        rows, count = batch.places.sequence, len(batch.action)
+        device = rows.device
+
+        def normal() -> Tensor:
+            return torch.randn((count, self.config.latent), generator=rng, device=device)
+
+        latent = self.table.mean[rows]
+        if self.config.variational:
+            latent = latent + (0.5 * self.table.log_variance[rows]).exp() * normal()
+        z = ((latent - self.white_mean) / self.white_scale).unsqueeze(1)
+        timestep = torch.randint(self.config.diffusion_steps, (count,), generator=rng, device=device)
+        noise = normal().unsqueeze(1)
+        hide = torch.rand(count, generator=rng, device=device) < self.config.cond_mask_prob
+        action = torch.where(hide, NO_CONDITION, batch.action) if self.labels else None
+        predicted = self.network(self.process.diffuse(z, timestep, noise).x_t, timestep, action).float()
+        loss = (predicted - noise).square().mean((1, 2))
+        return {"noise": loss, "loss": loss}
+
+    def _encode(self, batch: Batch, poses: int | None = None) -> tuple[Tensor, Tensor]:
+        places = batch.places
+        assert places is not None
+        assert self.encoder is not None
+        target = self._scaled(batch.rot6d[:, :poses], batch.root[:, :poses])
+        coordinate = seconds_to_coordinate(places.time_s[:, :poses], self.axis_s)
+        mean, log_variance = self.encoder(coordinate, target, spacing_of(places.fps, self.axis_s))
+        return mean.float(), log_variance.float().clamp(-12, 2)
+
+    # ---- sampling ---------------------------------------------------------------------------------------------
+
+    def require_ready(self) -> None:
+        """Refuse to sample before stage 2.
+
+        Raises:
+            MdtoolError: the latent diffusion has not begun to learn.
+        """
+        if not self.ready:
+            raise MdtoolError(
+                "this run has learnt its field only, and samples come from its second stage: train one with --steps "
+                f"above {self.config.field_steps}"
+            )
+
+    def noise(self, rngs: Sequence[torch.Generator], frames: int | None = None) -> Tensor:
+        """z_K of each sample [B, d]; it does not depend on the number of frames.
+
+        Raises:
+            MdtoolError: more frames than the time axis holds.
+        """
+        shortest, longest = self.describe().frames
+        if frames is not None and not shortest <= frames <= longest:
+            raise MdtoolError(
+                f"the time axis of this run is {self.axis_s:g} s: {frames} frames at {self.fps:g} fps do not lie on it"
+            )
+        return torch.stack([torch.randn(self.config.latent, generator=rng) for rng in rngs])
+
+    def latents(self, noise: Tensor, action: Tensor | None, **options: object) -> Tensor:
+        """Latents [B, d] of noise; options as for `decode`."""
+        denoiser = self._denoiser(action, options.get("guidance"))
+        if options.get("sampler") not in (None, "ddim"):
+            raise MdtoolError(f"no sampler {options['sampler']!r}: nerm samples with ddim")
+        z = ddim(denoiser, self._spaced(options.get("steps")), noise.unsqueeze(1))
+        return z.squeeze(1) * self.white_scale + self.white_mean
+
+    def poses(self, latents: Tensor, times_s: Tensor, fps: float = 0.0) -> Tensor:
+        """Features [B, 25, 6, T] of latents [B, d] at instants [T] or [B, T]; `fps` above 0 tells the field a rate."""
+        times_s = times_s.to(latents.device, torch.float64)
+        times_s = times_s if times_s.dim() == 2 else times_s.unsqueeze(0)
+        coordinate = seconds_to_coordinate(times_s, self.axis_s).float()
+        rate = torch.full((len(latents),), float(fps), device=latents.device)
+        spacing = spacing_of(rate, self.axis_s) if fps > 0 else None
+        chunk = max(POSES_AT_ONCE // len(latents), 1)
+        parts = [self.field(part, latents, rate, spacing) for part in coordinate.split(chunk, dim=1)]
+        rot6d, root = self._unscaled(torch.cat(parts, dim=1))
+        root = self._relative(root)
+        row = torch.cat([root, torch.zeros_like(root)], dim=-1).unsqueeze(-2)
+        return torch.cat([rot6d, row], dim=-2).permute(0, 2, 3, 1)
+
+    def decode(self, noise: Tensor, action: Tensor | None, **options: object) -> Tensor:
+        """Features [B, 25, 6, T] of z_K.
+
+        Options:
+            times_s: instants [T], seconds from the start, in any order; `frames` at `fps` by default.
+            steps: DDIM steps; the preset's number by default.
+            guidance: classifier-free scale, 1 is off.
+
+        Raises:
+            MdtoolError: an unknown option value, or guidance without training for it.
+        """
+        times_s = options.get("times_s")
+        if not isinstance(times_s, Tensor):
+            times_s = torch.arange(self.frames, dtype=torch.float64) / self.fps
+        return self.poses(self.latents(noise, action, **options), times_s)
+
+    def fit(self, features: Tensor, times_s: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Latents [B, d] whose poses at instants [B, T] come nearest to features; the field stays as it is."""
+        rot6d, root = self.to_motion(features)
+        target = self._scaled(rot6d, root)
+        coordinate = seconds_to_coordinate(times_s.double(), self.axis_s).float().to(target.device)
+        counted = torch.ones_like(coordinate) if weight is None else weight
+        rate = torch.zeros(len(target), device=target.device)
+        share = counted / counted.sum(1, keepdim=True)
+        start = self.table.mean.mean(0) if len(self.table) else self.white_mean
+        start = start.expand(len(target), -1)
+        if self.encoder is not None:
+            picked = torch.linspace(0, coordinate.shape[1] - 1, ENCODER_POSES).round().long()
+            gap = (coordinate.amax(1) - coordinate.amin(1)).clamp_min(1e-3) / max(coordinate.shape[1] - 1, 1)
+            with torch.no_grad():
+                start = self.encoder(coordinate[:, picked], target[:, picked], gap)[0].float()
+
+        def error(latent: Tensor) -> Tensor:
+            wrong = (self.field(coordinate, latent, rate) - target).square()
+            off = wrong[..., :POSE].mean(-1) + self.config.lambda_root * wrong[..., POSE:].mean(-1)
+            return (off * share).sum(1) + 0.5 * self.config.lambda_kl * latent.square().mean(1)
+
+        return fit_latents(error, start, self.config.fit_steps, self.config.fit_lr)
+
+    def invert(self, features: Tensor, action: Tensor | None, **options: object) -> Tensor:
+        """z_K whose decoded motion comes nearest to features at `fps`: a fitted latent, then DDIM upwards."""
+        times_s = (torch.arange(features.shape[-1], dtype=torch.float64) / self.fps).expand(len(features), -1)
+        z = (self.fit(features, times_s) - self.white_mean) / self.white_scale
+        spaced = self._spaced(options.get("steps"))
+        with torch.no_grad():
+            denoiser = self._denoiser(action, options.get("guidance"))
+            return ddim_inversion(denoiser, spaced, z.unsqueeze(1), refinements=INVERSION_REFINEMENTS).squeeze(1)
+
+    def to_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(rot6d, root) of features; the start of the time axis is x = z = 0, whichever instants were asked for."""
+        rows = features.permute(0, 3, 1, 2)
+        root = rows[..., JOINTS, :3]
+        return matrix_to_rot6d(rot6d_to_matrix(rows[..., :JOINTS, :])), root + self._standing(root)
+
+    def from_motion(self, rot6d: Tensor, root: Tensor) -> Tensor:
+        """Features of windows, as `decode` gives them; the first frame comes to x = z = 0 and faces +z."""
+        return self.layout.encode(rot6d, root)
+
+    def describe(self) -> Description:
+        """Calls, lengths, default rate and conditions."""
+        return Description(
+            method="nerm",
+            parameters=sum(parameter.numel() for parameter in self.parameters()),
+            network_calls=self.config.sample_steps * (1 if self.config.guidance == 1 else 2),
+            frames=(1, int(self.axis_s * self.fps + 1e-6) + 1),
+            fps=self.fps,
+            conditions="action" if self.config.conditional else "none",
+        )
+
+    # ---- shapes and scales ------------------------------------------------------------------------------------
+
+    def _denoiser(self, action: Tensor | None, guidance: object) -> Callable[[Tensor, Tensor], Tensor]:
+        scale = self.config.guidance if guidance is None else guidance
+        if not isinstance(scale, (int, float, Tensor)):
+            raise MdtoolError(f"guidance must be a number, not {guidance!r}")
+        guided = isinstance(scale, Tensor) or scale != 1
+        if guided and not (self.config.conditional and self.config.cond_mask_prob > 0):
+            raise MdtoolError("guidance needs a run trained with cond_mask_prob above 0: use --guidance 1")
+
+        def denoise(x: Tensor, timestep: Tensor, condition: Tensor | None = None) -> Tensor:
+            return self.process.x0_from("eps", self.network(x, timestep, condition).float(), x, timestep)
+
+        if action is None or not self.labels:
+            return denoise
+        return classifier_free(denoise, action, scale)
+
+    def _spaced(self, steps: object) -> GaussianDiffusion:
+        """The DDIM steps of latent diffusion: every ⌊N / K⌋-th from 1 on, down to ᾱ_0."""
+        end = float(self.process.tables["alphas_cumprod"][0])
+        return self.process.respaced(f"leading{steps or self.config.sample_steps}", end)
+
+    def _scaled(self, rot6d: Tensor, root: Tensor) -> Tensor:
+        """What the field puts out for poses: [B, T, 24, 6], [B, T, 3] → [B, T, 147]."""
+        return torch.cat([rot6d.flatten(2) * ROTATION_SCALE, self._relative(root) / self.root_scale], dim=-1)
+
+    def _unscaled(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """(6D rotations as they are, root in metres) of the field's output; the inverse of `_scaled`."""
+        root = output[..., POSE:] * self.root_scale
+        return output[..., :POSE].unflatten(-1, (JOINTS, 6)) / ROTATION_SCALE, root + self._standing(root)
+
+    def _relative(self, root: Tensor) -> Tensor:
+        return root - self._standing(root)
+
+    @staticmethod
+    def _standing(root: Tensor) -> Tensor:
+        return root.new_tensor([0.0, STANDING_PELVIS_HEIGHT, 0.0])
