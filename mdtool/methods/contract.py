@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -116,6 +116,10 @@ class Trainable(nn.Module, abc.ABC):
 
     def adopt(self, other: Trainable, sha256: str) -> None:
         """Take what is needed from the method of the run `learns_from`, whose weights have this hash."""
+        return
+
+    def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
+        """Set data-dependent constants before the first step; `windows(n)` draws n training windows."""
         return
 
     @abc.abstractmethod

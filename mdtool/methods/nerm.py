@@ -35,8 +35,9 @@ from mdtool.methods.contract import (
 from mdtool.methods.nerm_config import NeRMConfig
 from mdtool.motion.features import FeatureLayout
 from mdtool.motion.kinematics import joint_positions
+from mdtool.motion.pose_vectors import POSE, SIZE, above_standing, poses_to_vectors, vectors_to_poses
 from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix
-from mdtool.motion.skeleton import JOINTS, STANDING_PELVIS_HEIGHT
+from mdtool.motion.skeleton import JOINTS
 from mdtool.networks.implicit import (
     MotionField,
     SetEncoder,
@@ -47,9 +48,6 @@ from mdtool.networks.implicit import (
 from mdtool.networks.latent_table import LatentTable, divergence, fit_latents
 from mdtool.networks.skip_transformer import LatentDenoiser
 
-POSE = 6 * JOINTS
-ROTATION_SCALE = math.sqrt(3)
-"""Brings entries of rotation matrices, whose mean square is 1/3, to unit size without moving their zero."""
 POSES_AT_ONCE = 65_536
 STATISTICS_SETS = 512
 ENCODER_POSES = 64
@@ -81,7 +79,7 @@ class NeRM(SequenceLearner, FieldMethod):
             config.codes, config.code_width, config.queries, config.query_width,
         )  # fmt: skip
         self.field = MotionField(basis, config.latent, config.width, config.layers, POSE, config.reinject)
-        self.encoder = SetEncoder(POSE + 3, config.latent, 32) if config.encoder_steps else None
+        self.encoder = SetEncoder(SIZE, config.latent, 32) if config.encoder_steps else None
         self.table = LatentTable(config.latent)
         self.network = LatentDenoiser(
             width=config.latent,
@@ -126,7 +124,7 @@ class NeRM(SequenceLearner, FieldMethod):
 
     def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
         """Measure one scale for the root's path."""
-        self.root_scale.copy_(self._relative(windows(STATISTICS_SETS).root).square().mean().sqrt().clamp_min(0.05))
+        self.root_scale.copy_(above_standing(windows(STATISTICS_SETS).root).square().mean().sqrt().clamp_min(0.05))
 
     def clip_plan(self, step: int) -> ClipPlan:
         """Scattered instants for the encoder, clips for the latents, labels alone for the diffusion."""
@@ -212,7 +210,7 @@ class NeRM(SequenceLearner, FieldMethod):
         }
         loss = terms["pose"] + config.lambda_root * terms["root"]
         if config.lambda_position:
-            wrong = joint_positions(*self._unscaled(made)) - joint_positions(batch.rot6d, batch.root)
+            wrong = joint_positions(*vectors_to_poses(made, self.root_scale)) - joint_positions(batch.rot6d, batch.root)
             terms["position"] = (wrong.square().mean((2, 3)) * places.inside).sum(1) / count
             loss = loss + config.lambda_position * terms["position"]
         if config.variational:
@@ -293,8 +291,8 @@ class NeRM(SequenceLearner, FieldMethod):
         spacing = spacing_of(rate, self.axis_s) if fps > 0 else None
         chunk = max(POSES_AT_ONCE // len(latents), 1)
         parts = [self.field(part, latents, rate, spacing) for part in coordinate.split(chunk, dim=1)]
-        rot6d, root = self._unscaled(torch.cat(parts, dim=1))
-        root = self._relative(root)
+        rot6d, root = vectors_to_poses(torch.cat(parts, dim=1), self.root_scale)
+        root = above_standing(root)
         row = torch.cat([root, torch.zeros_like(root)], dim=-1).unsqueeze(-2)
         return torch.cat([rot6d, row], dim=-2).permute(0, 2, 3, 1)
 
@@ -350,7 +348,7 @@ class NeRM(SequenceLearner, FieldMethod):
         """(rot6d, root) of features; the start of the time axis is x = z = 0, whichever instants were asked for."""
         rows = features.permute(0, 3, 1, 2)
         root = rows[..., JOINTS, :3]
-        return matrix_to_rot6d(rot6d_to_matrix(rows[..., :JOINTS, :])), root + self._standing(root)
+        return matrix_to_rot6d(rot6d_to_matrix(rows[..., :JOINTS, :])), root - above_standing(torch.zeros_like(root))
 
     def from_motion(self, rot6d: Tensor, root: Tensor) -> Tensor:
         """Features of windows, as `decode` gives them; the first frame comes to x = z = 0 and faces +z."""
@@ -390,17 +388,4 @@ class NeRM(SequenceLearner, FieldMethod):
         return self.process.respaced(f"leading{steps or self.config.sample_steps}", end)
 
     def _scaled(self, rot6d: Tensor, root: Tensor) -> Tensor:
-        """What the field puts out for poses: [B, T, 24, 6], [B, T, 3] → [B, T, 147]."""
-        return torch.cat([rot6d.flatten(2) * ROTATION_SCALE, self._relative(root) / self.root_scale], dim=-1)
-
-    def _unscaled(self, output: Tensor) -> tuple[Tensor, Tensor]:
-        """(6D rotations as they are, root in metres) of the field's output; the inverse of `_scaled`."""
-        root = output[..., POSE:] * self.root_scale
-        return output[..., :POSE].unflatten(-1, (JOINTS, 6)) / ROTATION_SCALE, root + self._standing(root)
-
-    def _relative(self, root: Tensor) -> Tensor:
-        return root - self._standing(root)
-
-    @staticmethod
-    def _standing(root: Tensor) -> Tensor:
-        return root.new_tensor([0.0, STANDING_PELVIS_HEIGHT, 0.0])
+        return poses_to_vectors(rot6d, root, self.root_scale)

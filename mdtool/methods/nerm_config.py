@@ -44,14 +44,14 @@ class NeRMConfig(Strict):
     """Weight of the mean squared error of joint positions, in m²; not in the paper."""
     rate_dropout: float = Field(0.5, ge=0, le=1)
     """Share of clips whose frame rate is hidden: in the data the rate also tells the recording's source."""
-    time_encoding: TimeEncoding = "cca"
+    time_encoding: TimeEncoding = "fourier"
     frequencies: int = Field(128, gt=0)
     frequency_scale: float = Field(25.0, gt=0)
     """σ of the frequencies; 3 σ on an axis of l seconds is content of 6 σ / l Hz."""
     integrated: bool = False
     """Average waves over the spacing of the poses."""
     codebook: str = ""
-    """Run of `nerm-codebook` whose codebook time attends to, with time_encoding "cca"."""
+    """Run of `nerm-codebook` whose codebook time attends to, with time_encoding "cca" (the paper's)."""
     codes: int = Field(512, gt=0)
     code_width: int = Field(512, gt=0)
     queries: int = Field(256, gt=0)
