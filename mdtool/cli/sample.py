@@ -51,10 +51,12 @@ def sample(
     run = run or newest_run(Path("runs"), makes_motion=True)
     generator = load_generator(run, weights, where, ranks)
     generator.options = {"steps": steps, "sampler": sampler, "guidance": guidance}
+    if action and not generator.conditional:
+        raise MdtoolError(f"{run} was trained without actions: leave out --action")
     for name in action or []:
         if name not in generator.actions:
             raise MdtoolError(f"unknown action {name!r}: {run} knows {', '.join(generator.actions)}")
-    labels = [generator.actions.index(name) for name in action or generator.actions]
+    labels = [generator.actions.index(name) for name in action or generator.actions] if generator.conditional else [-1]
     wanted = [labels[k % len(labels)] for k in range(count)]
     if count <= batch * (ranks.world - 1):
         say(console, f"note: {count} motions in batches of {batch} leave ranks idle; a smaller --batch gives them work")

@@ -58,11 +58,13 @@ class Batch(NamedTuple):
     root: Tensor
     """[B, T, 3] pelvis positions, metres."""
     action: Tensor
-    """[B] int64 labels."""
+    """[B] int64 labels; -1 where a clip has none, which only methods that use no labels meet."""
     share: Share = Share()
     """Which part of the step's whole batch these windows are."""
     places: Places | None = None
     """Given to a `SequenceLearner`."""
+    betas: Tensor | None = None
+    """[B, 10] body shapes; None when the data has none."""
 
 
 class Optimised(NamedTuple):
@@ -107,6 +109,11 @@ class Trainable(nn.Module, abc.ABC):
     """Window length T that the network is trained on."""
     fps: float
     actions: list[str]
+    uses_labels = True
+    """Whether every training clip needs an action."""
+    bucket: tuple[int, int] | None = None
+    """(shortest, multiple) for training on clips of several lengths: a batch holds clips of about one length, cut to
+    the longest that is a multiple and at most `frames`. None: every window has `frames` frames."""
     shares_batches = False
     """Whether several ranks may share a batch: a window's losses depend on no other, and its noise on its place."""
     learns_from: str | None = None
@@ -265,6 +272,14 @@ class Method(Trainable):
     @abc.abstractmethod
     def from_motion(self, rot6d: Tensor, root: Tensor) -> Tensor:
         """Features of windows; the inverse of `to_motion` up to the layout's choice of origin."""
+
+    def to_betas(self, features: Tensor) -> Tensor | None:
+        """Body shapes [B, 10] in features; None when the method makes none."""
+        return None
+
+    def with_betas(self, features: Tensor, betas: Tensor) -> Tensor:
+        """Features with the body shapes [B, 10] put in; as they are when the method knows no shapes."""
+        return features
 
     @abc.abstractmethod
     def describe(self) -> Description:

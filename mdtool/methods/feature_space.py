@@ -38,6 +38,7 @@ class FeatureSpace(Method):
         super().__init__()
         self.layout, self.frames, self.fps, self.actions = layout, frames, fps, list(actions)
         self.labels = self.actions if conditional else []
+        self.uses_labels = conditional
         self.standardise, self.spectrum = standardise, None
         if standardise:
             self.register_buffer("mean", torch.zeros(ROWS, CHANNELS, 1))

@@ -44,6 +44,7 @@ class Generator:
         self.raw_rotations = False
         """Leave rotations as the network gives them: for published evaluations, not for files."""
         self.actions, self.frames, self.fps = method.actions, method.frames, method.fps
+        self.conditional = method.describe().conditions != "none"
 
     def sample(
         self,
@@ -57,6 +58,8 @@ class Generator:
     ) -> MotionSet:
         """One motion per label in `actions`; motion k is sample `first + k` of `seed`.
 
+        A method without conditions takes -1 for every label, and its motions have no action.
+
         Args:
             keep_noise: store each sample's latent with it, so that an edit can start from it.
             progress: told the number of finished samples after every batch of this process.
@@ -66,7 +69,9 @@ class Generator:
         """
         if not len(actions):
             raise MdtoolError("nothing to sample: ask for at least one motion")
-        if min(actions) < 0 or max(actions) >= len(self.actions):
+        if not self.conditional:
+            actions = [-1] * len(actions)
+        elif min(actions) < 0 or max(actions) >= len(self.actions):
             raise MdtoolError(
                 f"action labels must lie in 0 … {len(self.actions) - 1}, not {min(actions)} … {max(actions)}"
             )
@@ -78,6 +83,7 @@ class Generator:
             with torch.no_grad():
                 features = self.method.decode(noise, labels, **self.options)
                 rot6d, root = (self.method.to_raw_motion if self.raw_rotations else self.method.to_motion)(features)
+                betas = self.method.to_betas(features)
             if progress:
                 progress(begin + len(labels))
             return [
@@ -85,8 +91,9 @@ class Generator:
                     rot6d=rot6d[k].float().cpu().numpy().astype(np.float32),
                     root=root[k].float().cpu().numpy().astype(np.float32),
                     fps=self.fps,
-                    action=self.actions[label],
+                    action=self.actions[label] if label >= 0 else "",
                     name=f"seed {seed} sample {first + begin + k}",
+                    betas=None if betas is None else betas[k].float().cpu().numpy(),
                     noise=noise[k].cpu().numpy() if keep_noise else None,
                 )
                 for k, label in enumerate(labels.tolist())

@@ -34,6 +34,9 @@ class WindowSource:
     Every epoch visits each clip once, in a new order, with a new random crop (as MDM's loader); the last
     clips of an epoch that do not fill a batch are left out (drop_last), unless the whole split is smaller
     than a batch: then the order is repeated until the batch is full.
+
+    With `bucket`, windows are as long as the clips allow: an epoch's clips go into batches by their length, and each
+    batch is cut to its shortest clip. No frame is repeated, but in clips below the shortest length.
     """
 
     def __init__(
@@ -45,10 +48,15 @@ class WindowSource:
         seed: int,
         device: torch.device | str = "cpu",
         share: Share | None = None,
+        labelled: bool = True,
+        bucket: tuple[int, int] | None = None,
     ) -> None:
         """Args:
+        frames: length of a window; the longest with `bucket`.
         batch: windows per optimiser step, over all ranks.
         share: this process's part of every batch; all of it when not given.
+        labelled: whether every clip needs an action.
+        bucket: (shortest, multiple) of windows of several lengths.
 
         Raises:
             MdtoolError: no clips in the split, or clips without a label.
@@ -56,12 +64,17 @@ class WindowSource:
         clips = np.flatnonzero(motions.split == split)
         if not len(clips):
             raise MdtoolError(f"the data has no {SPLITS[split]} clips: preprocess with another --test-fraction")
-        if (motions.action[clips] < 0).any():
+        if labelled and (motions.action[clips] < 0).any():
             raise MdtoolError("some training clips have no action label: preprocess again with --labels")
         self.clips, self.frames, self.seed = clips, frames, seed
         self.batch_size, self.share = batch, share or Share()
         self._start, self._lengths = motions.start, motions.lengths
         self._action = motions.action
+        self._betas = None if motions.betas is None else torch.as_tensor(motions.betas, device=device)
+        self._bucketed = None
+        if bucket is not None:
+            shortest, multiple = bucket
+            self._bucketed = np.clip(motions.lengths // multiple * multiple, shortest, frames)
         self._rot6d = torch.as_tensor(motions.rot6d, device=device)
         self._root = torch.as_tensor(motions.root, device=device)
 
@@ -73,18 +86,40 @@ class WindowSource:
     def batch(self, step: int) -> Batch:
         """This process's windows of the batch of training step `step`."""
         epoch, place = divmod(step, self.batches_per_epoch)
-        order = np.random.default_rng([self.seed, 1, epoch]).permutation(self.clips)
-        chosen = np.resize(order, max(len(order), self.batch_size))[place * self.batch_size :][: self.batch_size]
+        rng = np.random.default_rng([self.seed, 1, epoch])
+        order = np.resize(rng.permutation(self.clips), max(len(self.clips), self.batch_size))
+        frames = self.frames
+        if self._bucketed is not None:
+            order = order[: self.batches_per_epoch * self.batch_size]
+            order = order[np.argsort(self._bucketed[order], kind="stable")]
+            place = int(rng.permutation(self.batches_per_epoch)[place])
+        chosen = order[place * self.batch_size :][: self.batch_size]
+        if self._bucketed is not None:
+            frames = int(self._bucketed[chosen].min())
         places = np.random.default_rng([self.seed, 2, step]).random(len(chosen))
-        return self._windows(self.share.mine(chosen), self.share.mine(places), self.share)
+        return self._windows(self.share.mine(chosen), self.share.mine(places), frames, self.share)
 
     def random(self, count: int) -> Batch:
-        """`count` windows of randomly chosen clips, the same at every call: for statistics."""
-        rng = np.random.default_rng([self.seed, 3])
-        return self._windows(rng.choice(self.clips, count), rng.random(count), Share())
+        """`count` windows of randomly chosen clips, the same at every call: for statistics.
 
-    def _windows(self, clips: np.ndarray, places: np.ndarray, share: Share) -> Batch:
-        inside = window_frames(self._lengths[clips], self.frames, places)
-        rows = torch.from_numpy(self._start[clips][:, None] + inside).to(self._rot6d.device, non_blocking=True)
-        action = torch.from_numpy(self._action[clips].astype(np.int64)).to(self._rot6d.device, non_blocking=True)
-        return Batch(self._rot6d[rows], self._root[rows], action, share)
+        With `bucket`, a shorter window takes up all `frames` by repeating frames evenly, so that all count alike.
+        """
+        rng = np.random.default_rng([self.seed, 3])
+        clips, places = rng.choice(self.clips, count), rng.random(count)
+        if self._bucketed is None:
+            return self._windows(clips, places, self.frames, Share())
+        wanted, there = self._bucketed[clips], self._lengths[clips]
+        starts = np.floor(places * (np.maximum(there - wanted, 0) + 1)).astype(np.int64)
+        inside = starts[:, None] + np.arange(self.frames) * wanted[:, None] // self.frames
+        return self._gathered(clips, np.minimum(inside, there[:, None] - 1), Share())
+
+    def _windows(self, clips: np.ndarray, places: np.ndarray, frames: int, share: Share) -> Batch:
+        return self._gathered(clips, window_frames(self._lengths[clips], frames, places), share)
+
+    def _gathered(self, clips: np.ndarray, inside: np.ndarray, share: Share) -> Batch:
+        """The frames at `inside` [n, T] of each of the clips [n]."""
+        device = self._rot6d.device
+        rows = torch.from_numpy(self._start[clips][:, None] + inside).to(device, non_blocking=True)
+        action = torch.from_numpy(self._action[clips].astype(np.int64)).to(device, non_blocking=True)
+        betas = None if self._betas is None else self._betas[torch.from_numpy(clips).to(device)]
+        return Batch(self._rot6d[rows], self._root[rows], action, share, betas)

@@ -32,10 +32,8 @@ def resolve(preset: str, table: dict[str, Any], data: Path, motions: MotionSet) 
     """A preset's table and a data set as the settings of a run.
 
     Raises:
-        MdtoolError: wrong settings, no labels, or clips of several frame rates for a method that takes but one.
+        MdtoolError: wrong settings, or clips of several frame rates for a method that takes but one.
     """
-    if not motions.actions:
-        raise MdtoolError(f"{data} has no action labels: preprocess again with --labels")
     rates = sorted({round(float(rate), 6) for rate in motions.fps})
     method = table.get("method", "mdm")
     if len(rates) > 1 and not takes_any_rate(method):
@@ -87,12 +85,17 @@ def train(
         True when the last step is reached, False when the user stopped it.
 
     Raises:
-        MdtoolError: the folder holds a run with other settings, the training diverged, or the method cannot be
-            trained on several ranks.
+        MdtoolError: the folder holds a run with other settings, the training diverged, the data has no labels and the
+            method needs them, or the method cannot be trained on several ranks.
     """
     ranks = ranks or Ranks()
     torch.manual_seed(config.train.seed)
     method = build(config.method, config.model, config.actions, config.fps).to(device)
+    if method.uses_labels and not motions.actions:
+        raise MdtoolError(
+            f"{config.data} has no action labels, which {config.method} learns from: preprocess again with --labels, "
+            "or train without them by --set model.conditional=false"
+        )
     if ranks.world > 1 and not method.shares_batches:
         raise MdtoolError(
             f"the method {config.method!r} learns from all windows of a batch together and cannot be shared by "
@@ -123,7 +126,10 @@ def batch_source(
     settings = config.train
     if not isinstance(method, SequenceLearner):
         share = ranks.share(settings.batch)
-        return WindowSource(motions, TRAIN, method.frames, settings.batch, settings.seed, device, share)
+        return WindowSource(
+            motions, TRAIN, method.frames, settings.batch, settings.seed, device, share,
+            labelled=method.uses_labels, bucket=method.bucket,
+        )  # fmt: skip
     source = SequenceSource(method, motions, TRAIN, settings.batch, settings.seed, device)
     method.meet(source)
     return source

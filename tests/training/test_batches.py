@@ -91,3 +91,40 @@ def test_data_to_learn_nothing_from_is_refused() -> None:
     unlabelled.action[1] = -1
     with pytest.raises(MdtoolError, match="no action label"):
         source(motions=unlabelled)
+
+
+def bucketed(batch: int = 4) -> WindowSource:
+    """Clips of 40 to 95 frames in windows of several lengths."""
+    clips = [clip.slice(0, 40 + 5 * k) for k, clip in enumerate(smooth_clips(12, frames=100))]
+    return WindowSource(MotionSet.from_clips(clips), TRAIN, 80, batch, 0, labelled=False, bucket=(48, 8))
+
+
+def test_clips_of_several_lengths_are_batched_by_length() -> None:
+    windows = bucketed()
+    lengths = sorted(windows.batch(step).root.shape[1] for step in range(3))
+    assert lengths == [48, 56, 80]  # clips of 40 to 55, 60 to 75 and 80 to 95 frames
+    seen = [int(clip) for step in range(3) for clip in windows.batch(step).action]
+    assert len(seen) == 12
+    assert {tuple(windows.batch(step).root.shape) for step in range(30)} == {(4, n, 3) for n in lengths}
+    orders = {tuple(windows.batch(3 * epoch + step).root.shape[1] for step in range(3)) for epoch in range(12)}
+    assert len(orders) > 2, "the order of the lengths changes from epoch to epoch"
+
+
+def test_statistics_of_several_lengths_hold_no_padding() -> None:
+    batch = bucketed().random(40)
+    assert batch.root.shape[1] == 80
+    for path in batch.root.numpy():
+        different = len(np.unique(path, axis=0))
+        assert different in (40, 45, 48, 56, 64, 72, 80)
+        longest = np.unique(path, axis=0, return_counts=True)[1].max()
+        assert longest <= (16 if different < 48 else 2), "only a clip below the shortest window repeats its end"
+
+
+def test_unlabelled_clips_and_body_shapes() -> None:
+    clips = smooth_clips(6)
+    clips.action[:] = -1
+    clips.betas = np.arange(60, dtype=np.float32).reshape(6, 10)
+    batch = WindowSource(clips, TRAIN, 60, 4, 0, labelled=False).batch(0)
+    assert batch.action.tolist() == [-1] * 4
+    assert batch.betas is not None
+    assert (batch.betas[:, 0] / 10).int().tolist() == clips_of(batch, clips)
