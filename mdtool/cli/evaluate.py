@@ -58,7 +58,7 @@ def evaluate(
     ] = None,
     weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Diffusion steps; fewer is faster.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="ddpm or ddim; the preset's own by default.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim or heun; the preset's own by default.")] = None,
     guidance: Annotated[
         float | None, typer.Option(help="Classifier-free guidance scale, 1 is off; the preset's own by default.")
     ] = None,

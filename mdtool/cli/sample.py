@@ -20,7 +20,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="Sample i of a seed is the same motion in any batch.")] = 0,
     first: Annotated[int, typer.Option(min=0, help="Index of the first sample of the seed.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Diffusion steps; fewer is faster.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="ddpm or ddim; the preset's own by default.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim or heun; the preset's own by default.")] = None,
     guidance: Annotated[
         float | None, typer.Option(help="Classifier-free guidance scale, 1 is off; the preset's own by default.")
     ] = None,

@@ -9,14 +9,22 @@ import typer
 
 from mdtool.cli.terminal import say
 
-DEFAULT_PRESET = {"mdm": "small", "recogniser": "recogniser", "gru-recogniser": "gru-recogniser"}
+DEFAULT_PRESET = {
+    "mdm": "small",
+    "balanced-edm": "edm-tiny",
+    "recogniser": "recogniser",
+    "gru-recogniser": "gru-recogniser",
+}
 
 
 def train(
     data: Annotated[Path, typer.Argument(help="Motion file to learn from.")] = Path("motions.h5"),
-    method: Annotated[str, typer.Option(help="mdm, or recogniser (the judge that `evaluate` needs).")] = "mdm",
+    method: Annotated[
+        str, typer.Option(help="mdm, balanced-edm, or recogniser (the judge that `evaluate` needs).")
+    ] = "mdm",
     preset: Annotated[
-        str | None, typer.Option(help="small, thesis, mdm-a2m, debug, recogniser, recogniser-debug, or a .toml file.")
+        str | None,
+        typer.Option(help="small, thesis, mdm-a2m, edm-tiny, edm-base, recogniser …, or a .toml file."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/PRESET by default.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,

@@ -231,6 +231,8 @@ class Method(Trainable):
 
     time_axis: int | None = None
     """Which axis of `noise` [B, …] runs over the frames; None when none does."""
+    autoguides = False
+    """Whether `decode` takes a weaker network of the same method as `guide`, with the scale `autoguidance`."""
 
     @abc.abstractmethod
     def noise(self, rngs: Sequence[torch.Generator], frames: int | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from mdtool.methods.contract import Method, Trainable
 
 _MODULES = {
     "mdm": "mdtool.methods.mdm:MDM",
+    "balanced-edm": "mdtool.methods.balanced_edm:BalancedEDM",
     "nerm": "mdtool.methods.nerm:NeRM",
     "recogniser": "mdtool.methods.recogniser:Recogniser",
     "gru-recogniser": "mdtool.methods.gru_recogniser:GRURecogniser",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from mdtool.motion.motion import Motion
 from mdtool.motion.skeleton import mirror_permutation
@@ -40,6 +42,20 @@ def mirror(motion: Motion, action_map: Mapping[str, str] | None = None) -> Motio
         text=swap_sides(motion.text),
         noise=None,
     )
+
+
+def mirror_windows(rot6d: Tensor, root: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Windows [B, T, 24, 6], [B, T, 3] with those where `chosen` [B] is true mirrored, as `mirror` does."""
+    flipped = rot6d[:, :, mirror_permutation()] * torch.from_numpy(_ROT6D_SIGNS).to(rot6d)
+    path = root * torch.from_numpy(_ROOT_SIGNS).to(root)
+    return torch.where(chosen[:, None, None, None], flipped, rot6d), torch.where(chosen[:, None, None], path, root)
+
+
+def mirrored_labels(actions: Sequence[str]) -> Tensor:
+    """Label of each action's mirror image, [actions]: with the sides exchanged where there is one, else its own."""
+    twins = [swap_sides(name) for name in actions]
+    places = [actions.index(twin) if twin in actions else place for place, twin in enumerate(twins)]
+    return torch.tensor(places, dtype=torch.int64)
 
 
 def swap_sides(text: str) -> str:

@@ -26,11 +26,18 @@ class Case(NamedTuple):
     one_to_one: dict[str, Any]
     """Options of `decode` that make it the inverse of `invert`."""
     inversion: tuple[dict[str, Any], dict[str, Any]] | None
-    """Settings for a coarse and a fine inversion, of four times as many steps; None without an inverse."""
+    """Settings for a coarse and a fine inversion, of four times as many steps of first order, or twice as many of a
+    higher one; None without an inverse."""
     overfit: dict[str, Any]
     """Settings of a network that can learn ten clips of 20 frames in 1,500 steps."""
     steps: tuple[int, ...] = (7,)
     """A training step of every stage."""
+    falls: str = "loss"
+    """The term that learning lowers; a loss weighted by its own expectation stays."""
+    refused: tuple[dict[str, Any], ...] = ({"sampler": "euler"}, {"steps": 1000}, {"guidance": "much"})
+    """Options that `decode` refuses."""
+    gain: tuple[float, float] = (2.5, 6)
+    """Between which numbers the finer inversion divides the coarser one's error."""
 
 
 PUBLISHED = {
@@ -40,6 +47,13 @@ PUBLISHED = {
 V = {"prediction": "v", "sampler": "ddpm"}
 COARSE_AND_FINE = ({"diffusion_steps": 25}, {"diffusion_steps": 100})
 DDIM = {"sampler": "ddim"}
+SMALL_UNET = {
+    "frames": 60, "shortest": 20, "channels": 16, "multipliers": [1, 2], "blocks": 1, "attention": [1],
+    "head_channels": 16, "conditional": True, "sample_steps": 6,
+}  # fmt: skip
+HEUN = ({"sample_steps": 16}, {"sample_steps": 32})
+ALONE = {"frames": 20, "channels": 32, "head_channels": 32, "cond_mask_prob": 0.0, "mirror": 0.0, "sample_steps": 16}
+NO_STEPS = ({"sampler": "euler"}, {"steps": 1}, {"steps": "ddim10"}, {"guidance": "much"})
 WIDER = {"frames": 20, "width": 64, "feedforward": 128, "cond_mask_prob": 0.0}
 CASES = {
     "mdm": Case("debug", {}, {}, COARSE_AND_FINE, WIDER),
@@ -47,6 +61,9 @@ CASES = {
     # A network that predicts x_0 and is not trained makes one motion of all noise: there is nothing to invert. With
     # the geometric losses it stays at the mean motion for more than 1,500 steps.
     "mdm as published": Case("debug", PUBLISHED, DDIM, None, {**WIDER, "lambda_velocity": 0.0, "lambda_foot": 0.0}),
+    "balanced edm": Case(
+        "edm-tiny", SMALL_UNET, {}, HEUN, ALONE, falls="error_joints", refused=NO_STEPS, gain=(5, 12)
+    ),
     "nerm": Case("nerm-debug", {}, {}, None, {"axis_s": 1.0, "frames": 20, "native_from": 500, "field_steps": 500,
                  "encoder_steps": 250, "width": 64, "cond_mask_prob": 0.0}, (7, 8, 16, 22)),
 }  # fmt: skip

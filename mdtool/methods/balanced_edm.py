@@ -1,0 +1,368 @@
+"""Balanced EDM: motion and body shape by score-based diffusion, evened out by normalisation and weights alone.
+
+Björkstrand, Wang, Bretzner & Sullivan 2025 (arXiv 2510.12537), on EDM2 (Karras et al. 2024) with convolutions over
+time. Features of four kinds are brought to one magnitude, concatenated with equal energy, and learnt with equal
+gradients at every noise level; there is no auxiliary loss and no redundant feature, so that sampling is the
+probability-flow ODE: 31 calls by Heun's method, the same ODE upwards for inversion.
+
+Departures, each a setting: λ stands inside the uncertainty, so that W = λ / √e^u ("consistent"; the paper's printed
+formula is "literal"); sampling starts from the data's mean; groups that do not vary in the data stay out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from mdtool.config import Strict, validated
+from mdtool.diffusion.edm import Churn, Preconditioning, heun, heun_inversion, sigma_grid
+from mdtool.diffusion.guidance import NO_CONDITION, autoguided, classifier_free
+from mdtool.errors import MdtoolError
+from mdtool.losses.balanced import Balance, balanced_losses
+from mdtool.methods.contract import (
+    Batch,
+    Description,
+    Method,
+    Minimise,
+    Optimised,
+    content_generators,
+)
+from mdtool.motion import feature_groups
+from mdtool.motion.feature_groups import CHANNELS, GROUPS, GroupNormaliser, Normaliser, magnitude
+from mdtool.motion.mirror import mirror_windows, mirrored_labels
+from mdtool.networks.magnitude import Uncertainty
+from mdtool.networks.unet1d import UNet1d
+
+STATISTICS_WINDOWS = 1024
+"""Windows from which offsets and scales are measured."""
+_TOLERANCE = 0.02
+"""How far the magnitude of a normalised group may lie from 1."""
+_SHOWN_LEVELS = (0.05, 0.5, 5.0)
+"""Noise levels whose uncertainty is logged."""
+
+
+class BalancedEDMConfig(Strict):
+    """Settings of balanced EDM; the defaults are the base model's."""
+
+    frames: int = Field(192, gt=1)
+    """Longest window."""
+    shortest: int = Field(32, gt=1)
+    """Shortest window, with `several_lengths`."""
+    several_lengths: bool = True
+    """Train on clips as long as they are, in batches of about one length; False: windows of `frames` only."""
+    channels: int = Field(64, gt=0)
+    multipliers: list[int] = Field([1, 2, 3, 4], min_length=1)
+    """Width of each level in `channels`; each level is half as long as the one above."""
+    blocks: int = Field(2, gt=0)
+    attention: list[int] = Field([2, 3])
+    """Levels with self-attention."""
+    head_channels: int = Field(64, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    conditional: bool = False
+    """Learn the actions; the paper's model knows none."""
+    cond_mask_prob: float = Field(0.1, ge=0, le=1)
+    heading: bool = True
+    """Turn every window so that its first frame faces +z."""
+    mirror: float = Field(0.5, ge=0, le=1)
+    """Share of training windows that are mirrored."""
+    normaliser: Normaliser = "em"
+    balance: Balance = "consistent"
+    per_group: bool = True
+    """One curve of uncertainty per group of features; False: one of all."""
+    dimension_weights: Literal["off", "input", "loss", "both"] = "both"
+    sigma_data: float = Field(1.0, gt=0)
+    p_mean: float = 0.0
+    """Mean of ln σ in training."""
+    p_std: float = Field(1.4, gt=0)
+    uncertainty_lr: float = Field(1e-3, gt=0)
+    uncertainty_warmup: int = Field(500, ge=0)
+    """Steps in which the denoiser is weighted by λ alone, until the uncertainty has learnt something."""
+    start_mean: bool = True
+    """Start sampling from noise around the data's mean; False: around 0."""
+    sigma_min: float = Field(0.002, gt=0)
+    sigma_max: float = Field(80.0, gt=0)
+    rho: float = Field(7.0, gt=0)
+    sampler: Literal["heun", "ddim"] = "heun"
+    """ddim is Euler's method on the same ODE."""
+    sample_steps: int = Field(16, ge=2)
+    churn: float = Field(0.0, ge=0)
+    """S_churn of the stochastic sampler; 0 is the ODE."""
+    guidance: float = 1.0
+    """Classifier-free scale; 1 is off."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BalancedEDMConfig:
+        multiple = 2 ** (len(self.multipliers) - 1)
+        for name in ("frames", "shortest"):
+            if getattr(self, name) % multiple:
+                raise ValueError(f"{name} ({getattr(self, name)}) must be a multiple of {multiple}")
+        if self.shortest > self.frames:
+            raise ValueError(f"shortest ({self.shortest}) must not exceed frames ({self.frames})")
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError("sigma_min must lie below sigma_max")
+        if self.guidance != 1 and not (self.conditional and self.cond_mask_prob > 0):
+            raise ValueError("guidance other than 1 needs conditional = true and cond_mask_prob above 0")
+        return self
+
+
+class BalancedEDM(Method):
+    """The diffusion of balanced EDM. Features are [B, 145, T] in their own units, latents [B, 145, T] standard normal.
+
+    Clips of any length between the shortest and the longest window that halves evenly at every level.
+    """
+
+    shares_batches = True
+    autoguides = True
+    time_axis = 2
+    start: Tensor
+
+    def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:
+        super().__init__()
+        self.config = config = validated(BalancedEDMConfig, settings, "balanced-edm settings")
+        self.frames, self.fps, self.actions = config.frames, fps, list(actions)
+        self.uses_labels = config.conditional
+        self.precondition = Preconditioning(config.sigma_data)
+        self.normaliser = GroupNormaliser(config.normaliser)
+        self.register_buffer("start", torch.zeros(CHANNELS, 1))
+        self.network = UNet1d(
+            CHANNELS,
+            CHANNELS,
+            channels=config.channels,
+            multipliers=config.multipliers,
+            blocks=config.blocks,
+            attention=config.attention,
+            head_channels=config.head_channels,
+            labels=len(self.actions) if config.conditional else 0,
+            dropout=config.dropout,
+        )
+        self.uncertainty = Uncertainty(len(GROUPS) if config.per_group else 1)
+        self.multiple = self.network.multiple
+        if config.several_lengths:
+            self.bucket = (config.shortest, self.multiple)
+        self.mirrored = mirrored_labels(self.actions)
+
+    # ---- training ---------------------------------------------------------------------------------------------
+
+    def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
+        """Measure offsets, scales and the mean of the normalised features on random training windows.
+
+        Raises:
+            MdtoolError: a normalised group has another magnitude than 1: its rotations are none.
+        """
+        batch = windows(STATISTICS_WINDOWS)
+        features = self._encoded(batch.rot6d, batch.root, batch.betas)
+        self.normaliser.fit(features)
+        normalised = self.normaliser(features)
+        for place, group in enumerate(GROUPS):
+            found = float(magnitude(normalised[:, group.channels]))
+            if self.config.normaliser == "em" and self.normaliser.active[place] and abs(found - 1) > _TOLERANCE:
+                raise MdtoolError(
+                    f"the {group.name} of the training clips have magnitude {found:.3f} where 1 belongs: are their "
+                    "rotations orthonormal? preprocess the data again"
+                )
+        self.start.copy_(normalised.mean((0, 2)).unsqueeze(1))
+
+    def optimised(self) -> dict[str, Optimised]:
+        """The denoiser, and its uncertainty with a learning rate of its own."""
+        return {
+            "network": Optimised(list(self.network.parameters())),
+            "uncertainty": Optimised(list(self.uncertainty.parameters()), self.config.uncertainty_lr),
+        }
+
+    def averaged(self) -> dict[str, nn.Parameter]:
+        """The denoiser's weights; the uncertainty is of no use for sampling."""
+        return {name: value for name, value in self.named_parameters() if name.startswith("network.")}
+
+    def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """Denoising and uncertainty, their sum as `loss`, and the plain error of every group; [B] each."""
+        return self._terms(batch, rng, self.config.balance)
+
+    def training_step(self, batch: Batch, rng: torch.Generator, step: int, minimise: Minimise) -> dict[str, Tensor]:
+        """One step of the denoiser and one of the uncertainty, on one forward pass."""
+        warm = step < self.config.uncertainty_warmup
+        terms = self._terms(batch, rng, "edm" if warm else self.config.balance)
+        minimise(terms["denoising"], "network")
+        minimise(terms["uncertainty"], "uncertainty")
+        return terms
+
+    def diagnose(self) -> tuple[dict[str, float], list[str]]:
+        """The curves u(σ) at three noise levels."""
+        names = [group.name for group in GROUPS] if self.config.per_group else ["all"]
+        device = self.start.device
+        with torch.no_grad():
+            u = self.uncertainty(self.precondition.condition(torch.tensor(_SHOWN_LEVELS, device=device))).tolist()
+        pairs = zip(_SHOWN_LEVELS, u, strict=True)
+        return {f"u_{name}_{sigma:g}": row[k] for sigma, row in pairs for k, name in enumerate(names)}, []
+
+    def _terms(self, batch: Batch, rng: torch.Generator, balance: Balance) -> dict[str, Tensor]:
+        config, share, count = self.config, batch.share, batch.share.whole(len(batch.root))
+        device = batch.root.device
+        sigma = share.mine((torch.randn(count, generator=rng, device=device) * config.p_std + config.p_mean).exp())
+        flip = share.mine(torch.rand(count, generator=rng, device=device)) < config.mirror
+        hide = share.mine(torch.rand(count, generator=rng, device=device)) < config.cond_mask_prob
+        x0 = self.normaliser(self._encoded(*mirror_windows(batch.rot6d, batch.root, flip), batch.betas))
+        noise = share.mine(torch.randn((count, *x0.shape[1:]), generator=rng, device=device))
+        action = None
+        if config.conditional:
+            named = torch.where(flip, self.mirrored.to(device)[batch.action], batch.action)
+            action = torch.where(hide, NO_CONDITION, named)
+        denoised = self._denoise(x0 + sigma.view(-1, 1, 1) * noise, sigma, action)
+        squared = (denoised - x0).square()
+        errors = torch.stack([squared[:, group.channels].flatten(1).mean(1) for group in GROUPS], dim=1)
+        active = self.normaliser.active
+        errors = errors * active
+        sizes = active * active.new_tensor([group.size for group in GROUPS])
+        u = self.uncertainty(self.precondition.condition(sigma)).float()
+        denoising, uncertainty = balanced_losses(
+            errors, self.precondition.weight(sigma).unsqueeze(1), u, sizes, self._weights("loss"), balance
+        )
+        own = {f"error_{group.name}": errors[:, place] for place, group in enumerate(GROUPS)}
+        return {"loss": denoising + uncertainty, "denoising": denoising, "uncertainty": uncertainty, **own}
+
+    def _weights(self, where: Literal["input", "loss"]) -> Tensor:
+        """w_k [4] at the network's input or in the loss; groups that stay out have 0 at either."""
+        if self.config.dimension_weights in (where, "both"):
+            return self.normaliser.weights()
+        return self.normaliser.active
+
+    def _denoise(self, x: Tensor, sigma: Tensor, action: Tensor | None = None) -> Tensor:
+        """x̂_0 of x_σ [B, 145, T]; float32 outside the network."""
+        scale, wide = self.precondition, sigma.float().view(-1, 1, 1)
+        seen = scale.input(wide) * x * self.normaliser.per_channel(self._weights("input"))
+        output = self.network(seen, scale.condition(sigma), action).float()
+        return scale.skip(wide) * x + scale.output(wide) * output
+
+    # ---- sampling ---------------------------------------------------------------------------------------------
+
+    def noise(self, rngs: Sequence[torch.Generator], frames: int | None = None) -> Tensor:
+        """Standard normal latents [B, 145, T]; the sampler starts from `start` + sigma_max · latent.
+
+        Raises:
+            MdtoolError: a length that the network cannot make.
+        """
+        frames = self.frames if frames is None else frames
+        shortest, longest = self.describe().frames
+        if not shortest <= frames <= longest:
+            raise MdtoolError(f"this run makes {shortest} to {longest} frames and not {frames}: use another --frames")
+        if frames % self.multiple:
+            near = frames // self.multiple * self.multiple
+            raise MdtoolError(f"this run makes multiples of {self.multiple} frames: use --frames {max(near, shortest)}")
+        return torch.stack([torch.randn(CHANNELS, frames, generator=rng) for rng in rngs])
+
+    def decode(self, noise: Tensor, action: Tensor | None, **options: object) -> Tensor:
+        """Features [B, 145, T] of latents.
+
+        Options:
+            steps: steps of the sampler; 2 n - 1 calls by Heun's method.
+            sampler: heun or ddim.
+            guidance: classifier-free scale, 1 is off.
+            guide, autoguidance: a weaker BalancedEDM, and the scale of the difference to it.
+            churn: S_churn of the stochastic sampler.
+            checkpointing: recompute each step in the backward pass.
+
+        Raises:
+            MdtoolError: an unknown option value, or guidance without training for it.
+        """
+        denoiser = self._denoiser(action, options.get("guidance"))
+        guide, scale = options.get("guide"), options.get("autoguidance")
+        if isinstance(guide, BalancedEDM) and isinstance(scale, (int, float)):
+            denoiser = autoguided(denoiser, guide._denoiser(action, options.get("guidance")), scale)
+        churn = self.config.churn if options.get("churn") is None else float(str(options["churn"]))
+        x = heun(
+            denoiser,
+            self._mean() + self.config.sigma_max * noise,
+            self._grid(options.get("steps")),
+            second_order=self._second_order(options.get("sampler")),
+            churn=Churn(churn) if churn else None,
+            step_noise=_step_noise(noise) if churn else None,
+            checkpointing=bool(options.get("checkpointing", False)),
+        )
+        return self.normaliser.inverse(x)
+
+    def invert(self, features: Tensor, action: Tensor | None, **options: object) -> Tensor:
+        """Latents whose sample is `features`: the probability-flow ODE upwards; options as for `decode`."""
+        x = heun_inversion(
+            self._denoiser(action, options.get("guidance")),
+            self.normaliser(features),
+            self._grid(options.get("steps")),
+            second_order=self._second_order(options.get("sampler")),
+        )
+        return (x - self._mean()) / self.config.sigma_max
+
+    def smooth_options(self, steps: int | None = None) -> dict[str, object]:
+        """Heun's method on the ODE, 8 steps by default, without guidance and without added noise."""
+        return {"steps": max(steps or 8, 2), "sampler": "heun", "guidance": 1.0, "churn": 0.0}
+
+    def to_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(rot6d, root) of features, in the world of the motion file."""
+        return feature_groups.decode(features)
+
+    def to_raw_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(rot6d as the network gives it, root) of features."""
+        return feature_groups.decode(features, orthonormal=False)
+
+    def from_motion(self, rot6d: Tensor, root: Tensor) -> Tensor:
+        """Features of windows in their own units, with the data's mean shape; `with_betas` puts in another."""
+        shape = self.normaliser.offset[GROUPS[3].channels, 0].expand(len(root), -1)
+        return self._encoded(rot6d, root, shape)
+
+    def to_betas(self, features: Tensor) -> Tensor | None:
+        """Body shapes: the mean over frames; None for a run whose data had one shape only."""
+        return feature_groups.shape_of(features) if bool(self.normaliser.active[3]) else None
+
+    def with_betas(self, features: Tensor, betas: Tensor) -> Tensor:
+        """Features with these body shapes in every frame."""
+        return feature_groups.with_shape(features, betas)
+
+    def describe(self) -> Description:
+        """Calls, lengths, rate and conditions."""
+        config = self.config
+        calls = 2 * config.sample_steps - 1 if config.sampler == "heun" else config.sample_steps
+        return Description(
+            method="balanced-edm",
+            parameters=sum(parameter.numel() for parameter in self.parameters()),
+            network_calls=calls * (1 if config.guidance == 1 else 2),
+            frames=(config.shortest if config.several_lengths else config.frames, config.frames),
+            fps=self.fps,
+            conditions="action" if config.conditional else "none",
+        )
+
+    def _encoded(self, rot6d: Tensor, root: Tensor, betas: Tensor | None) -> Tensor:
+        return feature_groups.encode(rot6d, root, betas, self.config.heading)
+
+    def _mean(self) -> Tensor | float:
+        return self.start if self.config.start_mean else 0.0
+
+    def _grid(self, steps: object) -> Tensor:
+        config = self.config
+        count = config.sample_steps if steps is None else steps
+        if not isinstance(count, int):
+            raise MdtoolError(f"the sampler takes a number of steps, not {steps!r}")
+        return sigma_grid(count, config.sigma_min, config.sigma_max, config.rho)
+
+    def _second_order(self, sampler: object) -> bool:
+        name = sampler or self.config.sampler
+        if name not in ("heun", "ddim"):
+            raise MdtoolError(f"no sampler {name!r}: choose heun or ddim")
+        return name == "heun"
+
+    def _denoiser(self, action: Tensor | None, guidance: object) -> Callable[[Tensor, Tensor], Tensor]:
+        scale = self.config.guidance if guidance is None else guidance
+        if not isinstance(scale, (int, float, Tensor)):
+            raise MdtoolError(f"guidance must be a number, not {guidance!r}")
+        guided = isinstance(scale, Tensor) or scale != 1
+        if guided and not (self.config.conditional and self.config.cond_mask_prob > 0):
+            raise MdtoolError("guidance needs a run trained with cond_mask_prob above 0: use --guidance 1")
+        if action is None or not self.config.conditional:
+            return self._denoise
+        return classifier_free(self._denoise, action, scale)
+
+
+def _step_noise(latent: Tensor) -> Callable[[int], Tensor]:
+    """Noise of the stochastic sampler's steps, drawn per sample from a CPU generator keyed by its latent [B, …]."""
+    rngs = content_generators(latent)
+    return lambda step: torch.stack([torch.randn(latent.shape[1:], generator=rng) for rng in rngs]).to(latent)

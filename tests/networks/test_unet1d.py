@@ -1,0 +1,82 @@
+"""The 1-D EDM2 U-Net: unit magnitudes everywhere, any even length, labels that matter."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mdtool.networks.magnitude import MPWeight
+from mdtool.networks.unet1d import Block, UNet1d
+
+
+def network(labels: int = 0) -> UNet1d:
+    torch.manual_seed(0)
+    return UNet1d(12, 12, channels=16, multipliers=(1, 2, 2), blocks=1, attention=(2,), head_channels=16, labels=labels)
+
+
+def magnitudes(unet: UNet1d) -> dict[str, float]:
+    """Root mean square of every block's output for input of magnitude 1."""
+    found: dict[str, float] = {}
+
+    def record(name: str):  # type: ignore[no-untyped-def]
+        def hook(_: nn.Module, __: object, output: Tensor) -> None:
+            found[name] = float(output.detach().square().mean().sqrt())
+
+        return hook
+
+    blocks = [(name, module) for name, module in unet.named_modules() if isinstance(module, Block)]
+    handles = [module.register_forward_hook(record(name)) for name, module in blocks]
+    rng = torch.Generator().manual_seed(1)
+    unet(torch.randn(8, 12, 32, generator=rng), torch.randn(8, generator=rng))
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def test_magnitudes_stay_near_one_before_and_after_training() -> None:
+    unet = network()
+    optimiser = torch.optim.Adam(unet.parameters(), lr=0.01, betas=(0.9, 0.99))
+    before = magnitudes(unet)
+    rng = torch.Generator().manual_seed(2)
+    for _ in range(15):
+        x = torch.randn(4, 12, 16, generator=rng)
+        optimiser.zero_grad()
+        (unet(x, x[:, 0, 0]) - x.roll(1, -1)).square().mean().backward()
+        optimiser.step()
+    after = magnitudes(unet)
+    assert before.keys() == after.keys()
+    assert len(before) == 15
+    for found in (before, after):
+        assert all(0.5 < value < 2 for value in found.values()), found
+
+
+def test_forced_normalisation_only_in_training() -> None:
+    layer = MPWeight(6, 4)
+    with torch.no_grad():
+        layer.weight.mul_(7)
+    layer.eval()
+    plain = layer(torch.ones(1, 6))
+    assert float(layer.weight.detach().square().mean()) > 20
+    layer.train()
+    torch.testing.assert_close(layer(torch.ones(1, 6)), plain, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(layer.weight.square().mean(1).sqrt(), torch.ones(4), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("frames", [16, 20, 64])
+def test_any_length_that_halves(frames: int) -> None:
+    unet = network()
+    assert unet.multiple == 4
+    assert unet(torch.randn(2, 12, frames), torch.zeros(2)).shape == (2, 12, frames)
+
+
+def test_labels_and_none() -> None:
+    unet = network(labels=3).eval()
+    with torch.no_grad():
+        for name, parameter in unet.named_parameters():
+            if name.endswith("gain"):
+                parameter.fill_(0.5)
+        x, level = torch.randn(1, 12, 16).expand(4, -1, -1), torch.zeros(4)
+        made = unet(x, level, torch.tensor([0, 1, 2, -1]))
+        torch.testing.assert_close(unet(x[:1], level[:1]), made[3:])
+    assert min(float((made[i] - made[k]).abs().max()) for i in range(4) for k in range(i)) > 1e-3
