@@ -42,6 +42,8 @@ The parametrisation of the demo with half its layers and tokens of six frames: t
 mean motion after so few steps, and then no phase shows anything. What the phases compare is left as it is: diffusion
 steps, timestep sampler, averaging of weights.
 """
+SMALL_CHECKPOINTS = 5
+"""Checkpoints of a run that STEPS=small judges, where the whole study has ten."""
 SMALL_EVALUATION = ("--seeds", "3", "--count", "100", "--steps", "20")
 """How STEPS=small evaluates: few motions, each sampled in 20 of the 100 or 1,000 steps."""
 FEWER_SEEDS, FEWER_MOTIONS = 3, 200
@@ -227,7 +229,7 @@ def shortened(preset: str, settings: Settings) -> list[str]:
     table = load_preset(preset)
     train = validated(TrainConfig, table["train"], preset)
     steps = max(1, round(train.steps * share))
-    keep = max(1, round(train.keep_every * share))
+    keep = steps // SMALL_CHECKPOINTS if settings.steps == SMALL else max(1, round(train.keep_every * share))
     decays = [round(1 / (1 + (1 - decay) / share), 5) for decay in train.ema]
     changes = [
         f"train.steps={steps}",
