@@ -38,7 +38,9 @@ def evaluate(
     ] = None,
     protocol: Annotated[
         list[str] | None,
-        typer.Option(help="ours, thesis, mdm or actor: whose rules; repeat for several, each with its own file."),
+        typer.Option(
+            help="ours, unconditional, thesis, mdm or actor: whose rules; repeat for several, each with its own file."
+        ),
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Repetitions; the protocol's 20 by default.")] = None,
     count: Annotated[
@@ -68,14 +70,15 @@ def evaluate(
     """Score motions: distribution metrics through a recogniser, and a physical card.
 
     TARGET may be a run (it is asked for motions), a file of samples, or the recordings themselves (their own scores
-    and card). A motion file gets its card alone when there is no recogniser.
+    and card). A motion file gets its card alone when there is no recogniser. What has no actions is compared with all
+    recordings as one set (protocol unconditional).
     """
     from rich.console import Console
 
     from mdtool.atomic import require_writable
     from mdtool.errors import MdtoolError
     from mdtool.evaluation.results import write_results
-    from mdtool.evaluation.rules import OURS, rules_named
+    from mdtool.evaluation.rules import OURS, UNCONDITIONAL, rules_named
     from mdtool.evaluation.tables import protocol_table, result_tables
     from mdtool.motion.file import read_motions
     from mdtool.motion.motion import TEST, TRAIN
@@ -115,7 +118,11 @@ def evaluate(
     else:
         data, parents = target, [target]
     judge = _recogniser(recogniser, target.is_dir() or bool(protocol) or fid_infinity, ranks)
-    work = _Work(console, target, data, parents, read_motions(data), judge, splits, seeds, count, fid_infinity, given)
+    recordings = read_motions(data)
+    if not protocol and not _by_action(target, tested, recordings):
+        chosen = [UNCONDITIONAL]
+        places = {UNCONDITIONAL.name: out}
+    work = _Work(console, target, data, parents, recordings, judge, splits, seeds, count, fid_infinity, given)
     if into_run:
         _evaluate_all(work, chosen, weights, checkpoint == LAST, where, ranks)
         ranks.leave()
@@ -165,10 +172,13 @@ class _Work:
 
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+        from mdtool.errors import MdtoolError
         from mdtool.evaluation.protocol import evaluate_card
         from mdtool.evaluation.published import evaluate_by, sample_by
         from mdtool.motion.file import provenance
 
+        if rules.by_action and not _by_action(self.target, tested, self.recordings):
+            raise MdtoolError(f"{self.target} has no actions: evaluate it with --protocol unconditional")
         if self.judge is None:
             results = evaluate_card(self.recordings, tested)
             advice = "the physical card alone; `mdtool train --method recogniser` makes one"
@@ -257,6 +267,19 @@ def _load(
     generator = load_generator(run, track, where, ranks, step)
     step = RunFolder(run).newest_step() if step is None else step
     return generator, {"weights": generator.weights, "step": step, "checkpoint_sha256": generator.sha256}
+
+
+def _by_action(target: Path, tested: Any, recordings: MotionSet) -> bool:
+    """Whether both sides have actions: the run, also before it is loaded, or the file; and the recordings."""
+    from mdtool.methods.generate import Generator
+    from mdtool.training.run import load_generator
+
+    if tested is None and target.is_dir():
+        tested = load_generator(target)
+    if isinstance(tested, Generator):
+        return tested.conditional
+    made = recordings if tested is None else tested
+    return bool((made.action >= 0).any()) and bool((recordings.action >= 0).any())
 
 
 def _show(progress: Progress, task: TaskID, done: float) -> None:

@@ -32,12 +32,17 @@ def walk_like(labels: np.ndarray, clips: np.ndarray, clip_labels: np.ndarray, rn
     return chosen
 
 
-def pool(recordings: MotionSet, split: int, actions: list[str]) -> np.ndarray:
-    """Indices of the clips of a split whose action is one of `actions`.
+def pool(recordings: MotionSet, split: int, actions: list[str] | None) -> np.ndarray:
+    """Indices of the clips of a split whose action is one of `actions`; of all its clips when None.
 
     Raises:
-        MdtoolError: one of the actions has no clip in the split.
+        MdtoolError: one of the actions has no clip in the split, or the split has none at all.
     """
+    if actions is None:
+        clips = np.flatnonzero(recordings.split == split)
+        if not len(clips):
+            raise MdtoolError(f"the recordings have no {SPLITS[split]} clip: evaluate with --split {SPLITS[1 - split]}")
+        return clips
     labels = [recordings.action_index(name) for name in actions]
     clips = np.flatnonzero((recordings.split == split) & np.isin(recordings.action, labels))
     absent = [name for name, label in zip(actions, labels, strict=True) if label not in recordings.action[clips]]

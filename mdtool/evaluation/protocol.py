@@ -2,7 +2,8 @@
 
 For every seed and split, as in MDM's and ACTOR's evaluation: draw `count` recordings, cut each to a random window,
 ask the generator for motions of the same actions, and compare the two sets. Two independent draws of recordings are
-compared in the same way: that is the real row, and its FID the floor. Unlike in the reference, a seed's draws depend
+compared in the same way: that is the real row, and its FID the floor. Under rules that are not by action, labels play
+no part: recordings of any action, or of none, are drawn alike. Unlike in the reference, a seed's draws depend
 on that seed alone, sets have exactly `count` members, and actions that do not occur do not count.
 """
 
@@ -96,13 +97,13 @@ def evaluate(
         MdtoolError: sets that do not go together (frame rates, lengths, actions), or too few motions.
     """
     notes: list[str] = []
-    actions = _common_actions(recordings, recogniser, tested, notes)
+    actions = _common_actions(recordings, recogniser, tested, notes) if rules.by_action else []
     _check_windows(recordings, recogniser, tested)
     if isinstance(tested, MotionSet):
         count = count_of_samples(tested, recogniser.frames, count, notes)
     if count < FEWEST or not len(seeds):
         raise MdtoolError(f"an evaluation needs at least one seed and {FEWEST} motions per set, here {count}")
-    pools = {split: pool(recordings, split, actions) for split in splits}
+    pools = {split: pool(recordings, split, actions if rules.by_action else None) for split in splits}
     for split, clips in pools.items():
         note_draws(recordings, clips, SPLITS[split], recogniser.frames, count, notes)
 
@@ -116,11 +117,11 @@ def evaluate(
     for split, clips in pools.items():
         name = SPLITS[split]
         rng = np.random.default_rng([seeds[0], split, 1])
-        before = judge.look(recordings, _draw(recordings, clips, tested, count, rng)[0], rng)
+        before = judge.look(recordings, _draw(recordings, clips, tested, count, rng, rules)[0], rng)
         for seed in seeds:
             rng = np.random.default_rng([seed, split])
             pairs_rng = streams[seed] if rules.published else np.random.RandomState([seed, split])
-            chosen, samples = _draw(recordings, clips, tested, count, rng)
+            chosen, samples = _draw(recordings, clips, tested, count, rng, rules)
             real = judge.look(recordings, chosen, rng)
             if tested is not None:
                 if isinstance(tested, MotionSet):
@@ -190,7 +191,8 @@ class _Judge:
             rot6d, root = draw_windows(motions, some, self.recogniser.frames, rng)
             scored = self.recogniser.features_and_logits(torch.from_numpy(rot6d), torch.from_numpy(root))
             features, logits = (values.detach().cpu().double().numpy() for values in scored)
-            labels = [self.recogniser.actions.index(motions.action_name(int(clip))) for clip in some]
+            known = {name: place for place, name in enumerate(self.recogniser.actions)}
+            labels = [known.get(motions.action_name(int(clip)), -1) for clip in some]
             parts.append(_Scored(np.array(labels, dtype=np.int64), features, logits, rot6d, root))
             self._tell(len(some), seen=True)
         return _join(parts)
@@ -204,7 +206,8 @@ class _Judge:
 
     def look_at_samples(self, generator: Generator, labels: np.ndarray, seed: int, first: int) -> _Scored:
         """Ask for one motion per label, numbered as the recogniser does, and score one random window of each."""
-        asked = [generator.actions.index(self.recogniser.actions[label]) for label in labels]
+        known = {name: place for place, name in enumerate(generator.actions)}
+        asked = [known.get(self.recogniser.actions[label], 0) if label >= 0 else 0 for label in labels]
         samples = generator.sample(asked, seed, first, progress=self._tell)  # at once, so that ranks can share them
         parts = []
         for begin in range(0, len(asked), _AT_ONCE):
@@ -223,21 +226,22 @@ class _Tally:
 
     def add(self, name: str, tested: _Scored, reference: _Scored, rng: np.random.RandomState) -> None:
         """Score a draw against another of the same split; `name` is WHO_SPLIT."""
-        confusion = distribution.confusion_matrix(tested.logits, tested.labels)
-        self.confusion[name] = self.confusion.get(name, np.zeros_like(confusion)) + confusion
         pairs = distribution.draw_pairs(len(tested.labels), rng)
-        action_pairs = distribution.draw_action_pairs(tested.labels, rng)
-        divisor = distribution.PAIRS_PER_ACTION * tested.logits.shape[1] if self.rules.published else None
         precision, recall = distribution.precision_recall(tested.features, reference.features)
         values = {
             "fid": distribution.fid(tested.features, reference.features),
             "kid": distribution.polynomial_mmd(tested.features, reference.features),
-            "accuracy": distribution.accuracy(confusion),
             "diversity": distribution.diversity(tested.features, pairs),
-            "multimodality": distribution.multimodality(tested.features, action_pairs, divisor),
             "precision": precision,
             "recall": recall,
         }
+        if self.rules.by_action:
+            confusion = distribution.confusion_matrix(tested.logits, tested.labels)
+            self.confusion[name] = self.confusion.get(name, np.zeros_like(confusion)) + confusion
+            action_pairs = distribution.draw_action_pairs(tested.labels, rng)
+            divisor = distribution.PAIRS_PER_ACTION * tested.logits.shape[1] if self.rules.published else None
+            values["accuracy"] = distribution.accuracy(confusion)
+            values["multimodality"] = distribution.multimodality(tested.features, action_pairs, divisor)
         for metric, value in values.items():
             self.scores.setdefault(f"{metric}_{name}", []).append(value)
 
@@ -262,11 +266,14 @@ def _draw(
     tested: Generator | MotionSet | None,
     count: int,
     rng: np.random.Generator,
+    rules: Rules,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Recordings of one set, and those motions of a tested set that they are drawn for (none for a generator)."""
     if not isinstance(tested, MotionSet):
         return walk(clips, count, rng), np.empty(0, dtype=np.int64)
     samples = walk(np.arange(len(tested)), count, rng)
+    if not rules.by_action:
+        return walk(clips, count, rng), samples
     labels = np.array([recordings.actions.index(tested.action_name(int(clip))) for clip in samples])
     return walk_like(labels, clips, recordings.action[clips], rng), samples
 

@@ -48,15 +48,24 @@ class Rules:
     all steps without guidance; rotations as the network gives them; a random hidden state of the GRU recogniser."""
     no_clip_twice: bool = False
     """Sets are no larger than the smallest split (ACTOR's "up to 3,000"); otherwise a small split is walked again."""
+    by_action: bool = True
+    """Whether motions are asked for and judged by action. False: all recordings are one set, whatever their labels, and
+    accuracy and multimodality mean nothing."""
 
 
 OURS = Rules("ours", "action-to-motion 1", tuple(range(20)), 1000, "ci95", published=False)
 """Every seed on its own, multimodality over the actions that occur, the run's own sampler, a confidence interval."""
 
+UNCONDITIONAL = Rules(
+    "unconditional", "unconditional 1", tuple(range(20)), 1000, "ci95", published=False, by_action=False
+)
+"""For runs and files without actions: ours, with every recording in one set."""
+
 RULES = {
     rules.name: rules
     for rules in (
         OURS,
+        UNCONDITIONAL,
         # The thesis: seeds 1 … 20, mean ± standard deviation (unbiased here; it does not say which).
         Rules("thesis", "thesis 1", tuple(range(1, 21)), 1000, "std"),
         # MDM (Tevet et al. 2022): its program prints no interval; the standard deviation is added.

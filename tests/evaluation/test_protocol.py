@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from mdtool.errors import MdtoolError
 from mdtool.evaluation.protocol import evaluate, evaluate_card
+from mdtool.evaluation.rules import UNCONDITIONAL
 from mdtool.motion.motion import Motion, MotionSet
 
 FRAMES, FPS = 20, 30.0
@@ -219,3 +221,28 @@ def test_unlabelled_recordings_and_untrained_actions_are_left_out_and_told(recor
     assert any("3 recordings without an action" in note for note in results.notes)
     assert any("not trained on lift" in note for note in results.notes)
     assert np.array(results.confusion["real_train"])[results.actions.index("lift")].sum() == 0
+
+
+def test_without_actions_all_recordings_are_one_set(recordings: MotionSet) -> None:
+    """Labels play no part: unlabelled clips are drawn, and a generator that ignores labels is as good as another."""
+    unlabelled = MotionSet.from_clips([replace(motion, action="") for motion in recordings])
+    plain = evaluate(unlabelled, RootReader(), Actor(obeys=False), seeds=range(3), count=200, rules=UNCONDITIONAL)
+    names = {name.removesuffix("_gen_train") for name in plain.scores if name.endswith("_gen_train")}
+    assert names == {"fid", "kid", "diversity", "precision", "recall"}
+    assert not plain.confusion
+    made, floor, shifted = (
+        plain.score("fid", "gen", "train"),
+        plain.score("fid", "real", "train"),
+        evaluate(
+            unlabelled, RootReader(), Actor(shift=1.0), seeds=range(3), count=200, rules=UNCONDITIONAL
+        ).score("fid", "gen", "train"),
+    )  # fmt: skip
+    assert made is not None
+    assert floor is not None
+    assert shifted is not None
+    assert made.mean < 0.3 > floor.mean
+    assert shifted.mean > 1
+    files = evaluate(unlabelled, RootReader(), unlabelled, seeds=[0], count=200, rules=UNCONDITIONAL)
+    assert files.ranking_key[0] == plain.ranking_key[0] == "unconditional 1"
+    with pytest.raises(MdtoolError, match="no test clip"):
+        evaluate(unlabelled.select(np.flatnonzero(unlabelled.split == 0)), RootReader(), rules=UNCONDITIONAL, count=9)
