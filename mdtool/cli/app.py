@@ -12,10 +12,12 @@ from mdtool import __version__
 from mdtool.cli import import_, preprocess, preprocess_files
 from mdtool.cli.bench import bench
 from mdtool.cli.demo import demo
+from mdtool.cli.ema import ema
 from mdtool.cli.evaluate import evaluate
 from mdtool.cli.export import export
 from mdtool.cli.info import info
 from mdtool.cli.phase import phase
+from mdtool.cli.preprocess_amass import amass
 from mdtool.cli.preprocess_humanact12 import humanact12
 from mdtool.cli.preprocess_uestc import uestc
 from mdtool.cli.render import render
@@ -36,8 +38,10 @@ preprocess_files.register(preprocess.app)
 app.add_typer(preprocess.app, name="preprocess", help="Raw recordings → motion file.")
 preprocess.app.command()(uestc)
 preprocess.app.command()(humanact12)
+preprocess.app.command()(amass)
 app.add_typer(import_.app, name="import", help="Weights that another program trained → run.")
 app.command()(train)
+app.command()(ema)
 app.command()(sample)
 app.command()(evaluate)
 app.command()(render)

@@ -113,6 +113,7 @@ class Layout(StrEnum):
 
     uestc = "uestc"
     humanact12 = "humanact12"
+    amass = "amass"
 
 
 @app.command()
@@ -137,8 +138,9 @@ def synthetic(
 ) -> None:
     """Make procedural clips of ten everyday exercises: data for a first try, without any recording.
 
-    With --as they become stand-ins for the 40 actions of UESTC or the 12 of HumanAct12, and are written to DIR in
-    the raw layout of that data set; --out is then what went in, to compare with what is read back.
+    With --as they become stand-ins for the 40 actions of UESTC or the 12 of HumanAct12, or recordings of subjects with
+    bodies of their own for AMASS, and are written to DIR in the raw layout of that data set; --out is then what went
+    in, to compare with what is read back.
     """
     import time
 
@@ -156,7 +158,9 @@ def synthetic(
         _write_raw(console, layout, folder, clips, seed, out)
         return
     if folder is not None:
-        raise MdtoolError(f"{folder}: a folder goes with --as uestc or --as humanact12; name the motion file by --out")
+        raise MdtoolError(
+            f"{folder}: a folder goes with --as uestc, humanact12 or amass; name the motion file by --out"
+        )
     out = out or DEFAULT_OUT
     require_writable(out)
     started = time.perf_counter()
@@ -175,6 +179,7 @@ def _write_raw(console: Console, layout: Layout, folder: Path, clips: int, seed:
     from rich.progress import Progress
 
     from mdtool.atomic import require_writable
+    from mdtool.data.synthetic.raw_amass import write_raw_amass
     from mdtool.data.synthetic.raw_humanact12 import write_raw_humanact12
     from mdtool.data.synthetic.raw_uestc import write_raw_uestc
     from mdtool.motion.action_names import HUMANACT12_ACTIONS, UESTC_ACTIONS
@@ -192,6 +197,8 @@ def _write_raw(console: Console, layout: Layout, folder: Path, clips: int, seed:
 
         if layout is Layout.uestc:
             motions = [video.motion for video in write_raw_uestc(folder, clips, seed, show)]
+        elif layout is Layout.amass:
+            motions = write_raw_amass(folder, clips, seed, show)
         else:
             motions = write_raw_humanact12(folder, clips, seed, show)
     say(

@@ -24,6 +24,12 @@ def sample(
     guidance: Annotated[
         float | None, typer.Option(help="Classifier-free guidance scale, 1 is off; the preset's own by default.")
     ] = None,
+    autoguidance: Annotated[
+        float | None, typer.Option(help="Scale of guidance by an earlier step of the run; 1 is off. Needs --guide.")
+    ] = None,
+    guide: Annotated[
+        int | None, typer.Option(min=1, help="Kept step to guide away from, such as a quarter of the training.")
+    ] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames per motion; as trained by default.")] = None,
     weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Motions per network call.")] = 64,
@@ -51,6 +57,13 @@ def sample(
     run = run or newest_run(Path("runs"), makes_motion=True)
     generator = load_generator(run, weights, where, ranks)
     generator.options = {"steps": steps, "sampler": sampler, "guidance": guidance}
+    if (autoguidance is None) != (guide is None):
+        raise MdtoolError("--autoguidance and --guide go together: a scale, and the step to guide away from")
+    if guide is not None:
+        if not generator.method.autoguides:
+            raise MdtoolError(f"{run}: its method takes no --autoguidance")
+        weaker = load_generator(run, weights, where, step=guide).method
+        generator.options |= {"guide": weaker, "autoguidance": autoguidance}
     if action and not generator.conditional:
         raise MdtoolError(f"{run} was trained without actions: leave out --action")
     for name in action or []:
@@ -77,7 +90,7 @@ def sample(
             raise MdtoolError(f"{run}: {error}") from error
     motions.provenance = provenance(
         run=str(run), weights=generator.weights, checkpoint_sha256=generator.sha256, seed=seed, first=first,
-        steps=steps, sampler=sampler, guidance=guidance,
+        steps=steps, sampler=sampler, guidance=guidance, autoguidance=autoguidance, guide=guide,
     )  # fmt: skip
     if ranks.first:
         write_motions(out, motions)

@@ -35,16 +35,31 @@ def parse_npz(content: bytes, source: str) -> Clip:
     Raises:
         MdtoolError: not an npz archive, without poses, trans or a frame rate, or with numbers that do not fit.
     """
+    return read_amass(content, source)[0]
+
+
+def read_amass(content: bytes, source: str, model: str = "neutral") -> tuple[Clip, str]:
+    """Read one archive as `parse_npz` does; (clip, the body model of its shape: neutral, male or female).
+
+    Args:
+        model: whose body shapes to keep; those of another model are left out.
+
+    Raises:
+        MdtoolError: as `parse_npz`.
+    """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        return amass_to_clip(arrays, source)
+        return amass_to_clip(arrays, source, model), _gender(arrays)
     except (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise MdtoolError(f"{source}: not an npz archive in the layout of AMASS, or damaged ({error})") from error
 
 
-def amass_to_clip(arrays: Mapping[str, np.ndarray], source: str) -> Clip:
+def amass_to_clip(arrays: Mapping[str, np.ndarray], source: str, model: str = "neutral") -> Clip:
     """Turn the arrays of one AMASS archive into a clip.
+
+    Args:
+        model: whose body shapes to keep, neutral, male or female; those of another model are left out.
 
     Raises:
         MdtoolError: without poses, trans or a frame rate, or with numbers that do not fit.
@@ -72,7 +87,7 @@ def amass_to_clip(arrays: Mapping[str, np.ndarray], source: str) -> Clip:
     fps = float(arrays[rate])
     if not 0 < fps < np.inf:
         raise MdtoolError(f"{source}: a frame rate of {fps:g} is no number above 0")
-    betas, warnings = _shape(arrays)
+    betas, warnings = _shape(arrays, model)
     split = _word(arrays, "split")
     motion = Motion(
         matrix_to_rot6d(matrices).numpy().astype(np.float32),
@@ -88,12 +103,17 @@ def amass_to_clip(arrays: Mapping[str, np.ndarray], source: str) -> Clip:
     return Clip(motion, split in SPLITS, warnings)
 
 
-def _shape(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """(the first ten shape coefficients of the neutral model, what was left out)."""
+def _gender(arrays: Mapping[str, np.ndarray]) -> str:
+    """The body model that an archive's shape belongs to."""
+    return _word(arrays, "gender") or "neutral"
+
+
+def _shape(arrays: Mapping[str, np.ndarray], model: str) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """(the first ten shape coefficients of the model asked for, what was left out)."""
     if "betas" not in arrays or not np.any(arrays["betas"]):
         return None, ()
-    gender = _word(arrays, "gender") or "neutral"
-    if gender != "neutral":
+    gender = _gender(arrays)
+    if gender != model:
         return None, (f"its body shape is of the {gender} model and was left out",)
     betas = np.zeros(_BETAS, np.float32)
     given = np.asarray(arrays["betas"], np.float32).ravel()[:_BETAS]

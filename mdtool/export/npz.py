@@ -12,7 +12,7 @@ from mdtool.body.skinning import Body
 from mdtool.errors import MdtoolError
 from mdtool.export.bones import local_matrices
 from mdtool.export.clips import clip_record, require_exportable
-from mdtool.motion.amass import BODY_JOINTS, FINGER_BASES, REST_PELVIS, WIDTHS, WORLD
+from mdtool.motion.amass import BODY_JOINTS, REST_PELVIS, WIDTHS, WORLD, full_poses
 from mdtool.motion.motion import Motion
 from mdtool.motion.rotations import matrix_to_axis_angle
 
@@ -38,14 +38,6 @@ def write_npz(path: str | Path, motion: Motion, model: str = "smplh", body: Body
     matrices = local_matrices(motion)
     matrices[:, 0] = WORLD @ matrices[:, 0]
     turns = matrix_to_axis_angle(torch.from_numpy(matrices)).numpy()
-    hands = turns[:, BODY_JOINTS:]
-    if model == "smplh":
-        poses = np.zeros((len(motion), WIDTHS[model] // 3, 3))
-        poses[:, :BODY_JOINTS] = turns[:, :BODY_JOINTS]
-        for hand, bases in enumerate(FINGER_BASES):
-            poses[:, bases] = hands[:, hand, None]
-    else:
-        poses = turns
     pelvis = REST_PELVIS
     if body is not None:
         shape = None if motion.betas is None else torch.from_numpy(motion.betas).to(body.vertices.dtype)
@@ -55,14 +47,14 @@ def write_npz(path: str | Path, motion: Motion, model: str = "smplh", body: Body
     if motion.betas is not None:
         betas[: len(motion.betas)] = motion.betas
     arrays: dict[str, np.ndarray] = {
-        "poses": poses.reshape(len(motion), -1),
+        "poses": full_poses(turns, model),
         "trans": motion.root.astype(np.float64) @ WORLD.T - pelvis,
         "betas": betas,
         "dmpls": np.zeros((len(motion), _SOFT_TISSUE)),
         "gender": np.array("neutral"),
         "mocap_framerate": np.array(float(motion.fps)),
         "rest_pelvis": pelvis,
-        "hands": hands,
+        "hands": turns[:, BODY_JOINTS:],
     }
     for key in ("action", "split", "subject", "name", "text"):
         if key in record:

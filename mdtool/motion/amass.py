@@ -31,3 +31,17 @@ WIDTHS = {"smplh": 156, "smpl": 72}
 
 FINGER_BASES = ((22, 25, 28, 31), (37, 40, 43, 46))
 """First joints of SMPL-H's index, middle, little and ring finger, left and right: what a hand joint turns."""
+
+
+def full_poses(turns: np.ndarray, model: str) -> np.ndarray:
+    """Axis-angle turns of SMPL's 24 joints [T, 24, 3] as the columns of `poses`; [T, 72] or, for "smplh", [T, 156].
+
+    SMPL-H has no hand joints: their turns go to the fingers' first joints.
+    """
+    if model == "smpl":
+        return turns.reshape(len(turns), -1)
+    poses = np.zeros((len(turns), WIDTHS[model] // 3, 3))
+    poses[:, :BODY_JOINTS] = turns[:, :BODY_JOINTS]
+    for hand, bases in enumerate(FINGER_BASES):
+        poses[:, bases] = turns[:, BODY_JOINTS + hand, None]
+    return poses.reshape(len(turns), -1)

@@ -122,4 +122,4 @@ class WindowSource:
         rows = torch.from_numpy(self._start[clips][:, None] + inside).to(device, non_blocking=True)
         action = torch.from_numpy(self._action[clips].astype(np.int64)).to(device, non_blocking=True)
         betas = None if self._betas is None else self._betas[torch.from_numpy(clips).to(device)]
-        return Batch(self._rot6d[rows], self._root[rows], action, share, betas)
+        return Batch(self._rot6d[rows], self._root[rows], action, share, betas=betas)

@@ -8,13 +8,16 @@ the profile that is closest to the one asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from mdtool.errors import MdtoolError
+from mdtool.training.checkpoint import RunFolder
+
+_FEWEST = 3
+"""Steps with averages from which others can be made."""
 
 
 def exponent_to_width(exponent: float | np.ndarray) -> np.ndarray:
@@ -60,18 +63,57 @@ def coefficients(times: np.ndarray, widths: np.ndarray, time: float | np.ndarray
     return np.asarray(solved / solved.sum(0))
 
 
-def combine(snapshots: Sequence[Mapping[str, Tensor]], factors: Sequence[float]) -> dict[str, Tensor]:
-    """Sum of snapshots times factors, tensor by tensor, in float64; whole numbers are the last snapshot's."""
+def combine(snapshots: Iterable[Mapping[str, Tensor]], factors: Sequence[float]) -> dict[str, Tensor]:
+    """Sum of snapshots times factors, tensor by tensor, in float64; what are no fractions is the last snapshot's."""
     combined: dict[str, Tensor] = {}
-    for name, last in snapshots[-1].items():
-        if not last.is_floating_point():
-            combined[name] = last
-            continue
-        total = torch.zeros_like(last, dtype=torch.float64)
-        for snapshot, factor in zip(snapshots, factors, strict=True):
-            total += factor * snapshot[name].double()
-        combined[name] = total.to(last.dtype)
-    return combined
+    last: Mapping[str, Tensor] = {}
+    for last, factor in zip(snapshots, factors, strict=True):
+        for name, tensor in last.items():
+            if tensor.is_floating_point():
+                part = factor * tensor.double()
+                combined[name] = combined[name] + part if name in combined else part
+    return {name: combined[name].to(tensor.dtype) if name in combined else tensor for name, tensor in last.items()}
+
+
+def reconstruct(folder: RunFolder, widths: Sequence[float], step: int | None = None) -> list[str]:
+    """Write averages of other widths at a step of a run beside those it tracked, from its kept steps until then.
+
+    Args:
+        step: the newest step that is there by default.
+
+    Returns:
+        Names of the tracks written: ema:0.07 …
+
+    Raises:
+        MdtoolError: the run tracked no power-function averages, kept too few steps, or a width is impossible.
+    """
+    settings = folder.read_config().train
+    if settings.ema_kind != "power" or not settings.ema:
+        raise MdtoolError(
+            f"{folder.path} tracked no power-function averages: train with --set train.ema_kind=power, --ema 0.05 and "
+            "--ema 0.1"
+        )
+    for width in widths:
+        require_width(width)
+        if width in settings.ema:
+            raise MdtoolError(f"{folder.path} tracked the length {width:g} itself: use --weights ema:{width:g}")
+    end = folder.newest_step() if step is None else step
+    tracked = [f"ema:{width:g}" for width in settings.ema]
+    there = [at for at in folder.steps() if 0 < at <= end and set(tracked) <= set(folder.tracks(at))]
+    if len(there) < _FEWEST or end not in there:
+        raise MdtoolError(
+            f"{folder.path} kept averages of {len(there)} steps until {end} and needs {_FEWEST}, that one included: "
+            "train with --set train.keep_every=… and --set train.save_every=…"
+        )
+    pairs = [(at, width) for at in there for width in settings.ema]
+    times, known = (np.array(column, dtype=np.float64) for column in zip(*pairs, strict=True))
+    factors = coefficients(times, known, end, np.array(widths))
+    tracks = {}
+    for width, column in zip(widths, factors.T, strict=True):
+        snapshots = (folder.load_weights(f"ema:{own:g}", at)[0] for at, own in pairs)
+        tracks[f"ema:{width:g}"] = combine(snapshots, column.tolist())
+    folder.save_weights(end, tracks, keep_older=True)
+    return list(tracks)
 
 
 def require_width(width: float) -> None:

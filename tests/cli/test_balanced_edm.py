@@ -1,0 +1,109 @@
+"""Balanced EDM as typed: AMASS's layout → motion file with shapes → run → samples, other averages, refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdtool.motion.file import read_motions
+from mdtool.training.checkpoint import RunFolder
+from tests.cli.command_line import done, refused
+
+ONE_CORE = ("--threads", 1)
+SMALL = (
+    "--set", "model.channels=16", "--set", "model.multipliers=[1,2]", "--set", "model.attention=[1]", "--set",
+    "model.head_channels=16", "--set", "train.warmup_steps=1", "--set", "train.keep_every=1", "--set",
+    "train.save_every=1", "--batch", 4,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What each command printed; the folder is the current one."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("edm")
+        patch.chdir(folder)
+        return {
+            "folder": str(folder),
+            "raw": done("preprocess", "synthetic", "--as", "amass", "raw", "--clips", 2, "--out", "in.h5"),
+            "amass": done("preprocess", "amass", "raw", "--gender", "neutral"),
+            "train": done("train", "--method", "balanced-edm", *SMALL, "--steps", 5, *ONE_CORE),
+            "ema": done("ema", "runs/edm-tiny", "--length", 0.03, 0.07),
+            "sample": done("sample", "--count", 3, "--frames", 40, "--steps", 3, *ONE_CORE),
+        }
+
+
+@pytest.fixture(autouse=True)
+def _there(line: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(line["folder"])
+
+
+def test_amass_gives_segments_with_shapes(line: dict[str, str]) -> None:
+    assert "next: mdtool preprocess amass raw" in line["raw"]
+    assert "segments of 32 frames or more" in line["amass"]
+    motions = read_motions("motions.h5")
+    assert motions.betas is not None
+    assert len(np.unique(motions.betas[:, 0])) > 1
+    assert set(motions.fps) == {20.0}
+    assert motions.lengths.min() >= 32
+    assert motions.provenance["stride"] == "exact"
+
+
+def test_training_and_other_averages(line: dict[str, str]) -> None:
+    folder = RunFolder("runs/edm-tiny")
+    assert folder.tracks(5) == ["ema:0.03", "ema:0.05", "ema:0.07", "ema:0.1", "raw"]
+    averages = [folder.load_weights(f"ema:{width}", 5)[0]["network.enc.0_conv.weight"] for width in (0.05, 0.07, 0.1)]
+    apart = [float((averages[0] - other).norm()) for other in averages[1:]]
+    assert 0 < apart[0] < apart[1], "0.07 lies between the tracked lengths"
+    assert "next: mdtool sample runs/edm-tiny --weights ema:0.03" in line["ema"]
+
+
+def test_samples_have_a_shape_and_no_action(line: dict[str, str]) -> None:
+    samples = read_motions("sample.h5")
+    assert samples.lengths.tolist() == [40, 40, 40]
+    assert samples.action.tolist() == [-1] * 3
+    assert samples.betas is not None
+    assert len(np.unique(samples.betas[:, 0])) == 3
+    assert samples.noise is not None
+    assert samples.noise.shape == (3, 145, 40)
+
+
+def test_autoguidance(line: dict[str, str]) -> None:
+    common = ("sample", "--count", 2, "--frames", 32, "--steps", 3, "--weights", "raw", *ONE_CORE)
+    for out, more in (("plain.h5", ()), ("guided.h5", ("--autoguidance", 2, "--guide", 1))):
+        done(*common, "--out", out, *more)
+    plain, guided, one = read_motions("plain.h5"), read_motions("guided.h5"), ("--autoguidance", 1, "--guide", 1)
+    assert np.abs(plain.rot6d - guided.rot6d).max() > 1e-3
+    done(*common, "--out", "one.h5", *one)
+    np.testing.assert_allclose(read_motions("one.h5").root, plain.root, atol=1e-3)
+
+
+def test_a_file_without_actions_gets_its_card(line: dict[str, str]) -> None:
+    told = done("evaluate", "sample.h5", *ONE_CORE)
+    assert "physical card, 3 clips beside" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("sample", "--action", "walk"), "without actions"),
+        (("sample", "--frames", 41), "use --frames 40"),
+        (("sample", "--frames", 500), "32 to 64 frames"),
+        (("sample", "--sampler", "ddpm"), "heun or ddim"),
+        (("sample", "--guide", 1), "go together"),
+        (("ema", "runs/edm-tiny"), "which lengths"),
+        (("ema", "runs/edm-tiny", "--length", 0.5), "between 0 and 0.28"),
+        (("ema", "runs/edm-tiny", "--length", 0.05), "tracked the length 0.05 itself"),
+        (("ema", "raw", "--length", 0.07), "not a run"),
+        (("train", "--preset", "debug", "--out", "runs/x"), "model.conditional=false"),
+        (("train", "--method", "balanced-edm", "--set", "model.frames=63", "--out", "runs/x"), "multiple of 8"),
+        (("preprocess", "amass", "nowhere"), "no such file or folder"),
+        (("preprocess", "amass", "raw", "--fps", 30), "leave out --fps"),
+        (("preprocess", "synthetic", "--as", "amass", "raw"), "exists already"),
+    ],
+)
+def test_what_cannot_be_is_refused(words: tuple[object, ...], message: str) -> None:
+    assert message in refused(*words)
+    assert not Path("runs/x").exists()
