@@ -38,6 +38,26 @@ def scaled_linear_betas(steps: int) -> np.ndarray:
     return np.linspace(8.5e-4**0.5, 0.012**0.5, steps, dtype=np.float64) ** 2
 
 
+def vp_betas(steps: int, beta_min: float = 0.1, beta_max: float = 20.0, floor: float = 1e-3) -> np.ndarray:
+    """β between T + 1 equidistant times of the variance-preserving SDE (Song et al. 2021, eq. 33); [T] float64.
+
+    log ᾱ(u) = -u² (β_max - β_min) / 2 - u β_min at the times u = floor … 1, and β_i = 1 - ᾱ(u_i) / ᾱ(u_{i-1}).
+    """
+    time = floor + (1 - floor) * np.arange(steps + 1, dtype=np.float64) / steps
+    log_signal = -(time**2) * (beta_max - beta_min) / 2 - time * beta_min
+    return -np.expm1(np.diff(log_signal))
+
+
+def equivalent_timesteps(alphas_cumprod: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Where in the process with β = `others` the noise is as strong as at each ᾱ: real-valued timesteps, float64.
+
+    Interpolated in log(ᾱ / (1 - ᾱ)); beyond the ends it is the end.
+    """
+    theirs = np.cumprod(1 - others)
+    noise = np.log1p(-theirs) - np.log(theirs)
+    return np.interp(np.log1p(-alphas_cumprod) - np.log(alphas_cumprod), noise, np.arange(len(others)))
+
+
 def betas(schedule: str, steps: int, scale: float = 1.0) -> np.ndarray:
     """β of a schedule by name, cosine, linear or scaled-linear; [N] float64.
 

@@ -16,6 +16,8 @@ from torch.nn import functional
 from mdtool.errors import MdtoolError
 from mdtool.networks.precision import onednn_multiplies
 
+Activation = Literal["gelu", "selu"]
+
 
 class Denoiser(nn.Module):
     """(x_t, timestep, action) → network output of the shape of x_t."""
@@ -37,6 +39,11 @@ class Denoiser(nn.Module):
         norm: Literal["post", "pre"] = "post",
         conditioning: Literal["token", "adaln"] = "token",
         patch: int = 1,
+        activation: Activation = "gelu",
+        separate: bool = False,
+        latent: int = 0,
+        latent_layers: int = 4,
+        latent_norm: bool = False,
         positions: int = 5000,
     ) -> None:
         """Args:
@@ -44,6 +51,10 @@ class Denoiser(nn.Module):
         heads: no tensor's shape tells it: a wrong value loads silently (MDM built 4, the thesis says 8).
         mask_frames: keep padded frames out of the attention.
         patch: consecutive frames that share a token; fewer, wider tokens learn more per second of training.
+        separate: a token for the timestep and one for the action (EMDM), instead of their sum.
+        latent: size Z of a random code; 0 takes none. It is a token of its own, or part of adaLN's condition.
+        latent_layers: linear layers of the code's mapping after its first.
+        latent_norm: divide each code by its root mean square first, as the denoising-diffusion GAN for images does.
 
         Raises:
             MdtoolError: patches together with masked frames.
@@ -52,21 +63,25 @@ class Denoiser(nn.Module):
         if patch > 1 and mask_frames:
             raise MdtoolError("a token of several frames cannot be half masked: use patch 1 with mask_frames")
         self.rows, self.channels, self.conditioning, self.patch = rows, channels, conditioning, patch
-        self.mask_frames = mask_frames
+        self.mask_frames, self.separate, self.latent_norm = mask_frames, separate, latent_norm
         self.register_buffer("pe", sinusoidal_table(positions, width), persistent=False)
         self.dropout = nn.Dropout(dropout)
         self.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(patch * rows * channels, width)})
         self.seqTransEncoder = nn.ModuleDict(
             {
                 "layers": nn.ModuleList(
-                    EncoderLayer(width, heads, feedforward, dropout, norm, conditioning == "adaln")
+                    EncoderLayer(width, heads, feedforward, dropout, norm, conditioning == "adaln", activation)
                     for _ in range(layers)
                 )
             }
         )
         time_embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.embed_timestep = nn.ModuleDict({"time_embed": time_embed})
-        self.embed_action = _ActionTable(actions, width) if actions else None
+        self.embed_action = ActionTable(actions, width) if actions else None
+        if latent:
+            sizes = [latent, *[width] * latent_layers]
+            mapping = [part for size in sizes for part in (nn.Linear(size, width), nn.LeakyReLU(0.2))]
+            self.z_transform = nn.Sequential(*mapping)
         self.final_norm = nn.LayerNorm(width) if norm == "pre" else nn.Identity()
         last = nn.Linear(width, patch * rows * channels)
         if conditioning == "adaln":
@@ -81,6 +96,7 @@ class Denoiser(nn.Module):
         timestep: Tensor,
         action: Tensor | None = None,
         mask: Tensor | None = None,
+        latent: Tensor | None = None,
     ) -> Tensor:
         """Denoise.
 
@@ -89,19 +105,23 @@ class Denoiser(nn.Module):
             timestep: [B] int64, index in the table of positions (the original process's step).
             action: [B] int64; negative is the null condition. None hides it for the whole batch.
             mask: [B, T] bool, true for real frames; used with `mask_frames` only.
+            latent: random code [B, Z] of a network that takes one.
 
         Returns:
             [B, rows, channels, T].
         """
         batch, frames = len(x), x.shape[-1]
-        condition = self.embed_time(timestep)
-        if self.embed_action is not None and action is not None:
-            shown = action >= 0
-            table = self.embed_action.action_embedding
-            condition = condition + table[action.clamp_min(0)] * shown.unsqueeze(-1).to(table.dtype)
+        parts = [self.embed_time(timestep)]
+        if self.embed_action is not None and (action is not None or self.separate):
+            parts.append(self.embed_action(action, batch))
+        if not self.separate:
+            parts = [sum(parts[1:], parts[0])]
+        if latent is not None:
+            parts.append(self.embed_latent(latent))
+        condition = sum(parts[1:], parts[0])
         tokens = self.input_process["poseEmbedding"](x.permute(0, 3, 1, 2).reshape(batch, frames // self.patch, -1))
         if self.conditioning == "token":
-            tokens = torch.cat([condition.unsqueeze(1).to(tokens.dtype), tokens], dim=1)
+            tokens = torch.cat([torch.stack(parts, 1).to(tokens.dtype), tokens], dim=1)
         tokens = self.dropout(tokens + self.pe[: tokens.shape[1]])
         hidden = None
         if self.mask_frames and mask is not None:
@@ -122,12 +142,23 @@ class Denoiser(nn.Module):
         embedded: Tensor = self.embed_timestep["time_embed"](waves)
         return embedded
 
+    def embed_latent(self, latent: Tensor) -> Tensor:
+        """Embedding [B, D] of random codes [B, Z] (Karras et al. 2019, the mapping network)."""
+        if self.latent_norm:
+            latent = latent * (latent.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+        embedded: Tensor = self.z_transform(latent)
+        return embedded
+
 
 class EncoderLayer(nn.Module):
-    """nn.TransformerEncoderLayer's arithmetic and names, batch first, with exact GELU."""
+    """nn.TransformerEncoderLayer's arithmetic and names, batch first, with exact GELU or SELU."""
 
-    def __init__(self, width: int, heads: int, feedforward: int, dropout: float, norm: str, modulated: bool) -> None:
+    def __init__(
+        self, width: int, heads: int, feedforward: int, dropout: float, norm: str, modulated: bool = False,
+        activation: Activation = "gelu",
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.activation = functional.gelu if activation == "gelu" else functional.selu
         self.heads, self.pre = heads, norm == "pre"
         self.self_attn = _Projections(width)
         self.linear1, self.linear2 = nn.Linear(width, feedforward), nn.Linear(feedforward, width)
@@ -165,7 +196,7 @@ class EncoderLayer(nn.Module):
         return projected
 
     def _feed(self, x: Tensor) -> Tensor:
-        hidden = self.dropout(functional.gelu(self.linear1(x)))
+        hidden = self.dropout(self.activation(self.linear1(x)))
         fed: Tensor = self.dropout(self.linear2(hidden))
         return fed
 
@@ -201,12 +232,19 @@ class _Projections(nn.Module):
         nn.init.zeros_(self.out_proj.bias)
 
 
-class _ActionTable(nn.Module):
+class ActionTable(nn.Module):
     """One learnt vector per action; MDM draws it from N(0, 1)."""
 
     def __init__(self, actions: int, width: int) -> None:
         super().__init__()
         self.action_embedding = nn.Parameter(torch.randn(actions, width))
+
+    def forward(self, action: Tensor | None, batch: int) -> Tensor:
+        """Vectors [B, D] of labels [B]; zeros for a negative label, and for all of `batch` samples without any."""
+        table = self.action_embedding
+        if action is None:
+            return table.new_zeros(batch, table.shape[1])
+        return table[action.clamp_min(0)] * (action >= 0).unsqueeze(-1).to(table.dtype)
 
 
 def sinusoid(position: Tensor, width: int) -> Tensor:
