@@ -6,7 +6,7 @@ import abc
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -156,6 +156,23 @@ class Trainable(nn.Module, abc.ABC):
     def diagnose(self) -> tuple[dict[str, float], list[str]]:
         """Numbers beyond the terms since the last call, and what in them should worry the user; asked at every log."""
         return {}, []
+
+    @classmethod
+    def settings_from(cls, other: Trainable) -> dict[str, Any]:
+        """Settings that a run must have to start from the weights of `other`.
+
+        Raises:
+            MdtoolError: this method starts from no other run.
+        """
+        raise MdtoolError(f"a run of {cls.__name__} starts from no other run: leave --init-from out")
+
+    def start_from(self, other: Trainable) -> None:
+        """Take over the weights of a run that `settings_from` accepted.
+
+        Raises:
+            MdtoolError: they do not fit.
+        """
+        raise MdtoolError(f"a run of {type(self).__name__} starts from no other run: leave --init-from out")
 
     def training_state(self) -> dict[str, Tensor]:
         """State beyond the weights that an exact resume needs, as tensors (timestep-sampler history …)."""

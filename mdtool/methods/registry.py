@@ -12,6 +12,7 @@ _MODULES = {
     "mdm": "mdtool.methods.mdm:MDM",
     "balanced-edm": "mdtool.methods.balanced_edm:BalancedEDM",
     "nerm": "mdtool.methods.nerm:NeRM",
+    "emdm": "mdtool.methods.emdm:EMDM",
     "recogniser": "mdtool.methods.recogniser:Recogniser",
     "gru-recogniser": "mdtool.methods.gru_recogniser:GRURecogniser",
 }

@@ -1,0 +1,119 @@
+"""How an adversarial training fares: means per timestep, motion beside real motion, and the signs of known illnesses.
+
+The losses of a GAN do not say how good it is; what it makes beside real motion, and who of the two wins, does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from mdtool.losses.geometric import feature_positions
+from mdtool.motion.skeleton import FEET, JOINTS
+
+BINS = 10
+"""Most timestep bins that a report has."""
+
+
+class BinnedMeans:
+    """Running means of per-sample values by timestep, kept on the device until they are read."""
+
+    def __init__(self, timesteps: int) -> None:
+        self.timesteps, self.bins = timesteps, min(timesteps, BINS)
+        self._sums: dict[str, Tensor] = {}
+
+    def add(self, name: str, values: Tensor, timestep: Tensor) -> None:
+        """Count values [B] at timesteps [B]."""
+        rows = torch.stack([values.detach().float(), torch.ones_like(values, dtype=torch.float32)])
+        if name not in self._sums:
+            self._sums[name] = rows.new_zeros(2, self.bins)
+        self._sums[name].index_add_(1, timestep * self.bins // self.timesteps, rows)
+
+    def read(self) -> dict[str, float]:
+        """Mean by `NAME/t BIN` of every bin that has a value, and start anew; waits for the device."""
+        means = {}
+        for name, sums in self._sums.items():
+            for place, (total, count) in enumerate(sums.T.tolist()):
+                if count:
+                    means[f"{name}/t{place}"] = total / count
+        self._sums = {}
+        return means
+
+
+def liveliness(features: Tensor, real: Tensor) -> dict[str, float]:
+    """What made motions do beside real ones: ratios of speed², jitter, and sliding of the steadier foot.
+
+    Args:
+        features, real: [B, 25, 6, T], in metres where they are.
+    """
+    ratios = {}
+    measured = [_motion(x) for x in (features.float(), real.float())]
+    for name, made, true in zip(("speed_ratio", "jitter_ratio", "slide_ratio"), *measured, strict=True):
+        ratios[name] = float(made / true.clamp_min(1e-9))
+    return ratios
+
+
+def _motion(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean squared step of the joints, mean length of their third difference, mean step of the steadier foot."""
+    joints = feature_positions(features) + features[:, JOINTS, :3].unsqueeze(1)
+    steps = joints.diff(dim=-1)
+    steadier = steps[:, FEET].norm(dim=2).amin(1)
+    return steps.square().mean(), joints.diff(n=3, dim=-1).norm(dim=2).mean(), steadier.mean()
+
+
+def symptoms(numbers: Mapping[str, float]) -> dict[str, str]:
+    """Illness → what shows it and what to try, for what `numbers` show; a number that is absent shows nothing.
+
+    Numbers are real, fake and adversarial (mean losses), speed_ratio, jitter_ratio, slide_ratio (see `liveliness`),
+    and code_effect (how far another code moves x̂_0, over its own error).
+    """
+    read = numbers.get
+    found = {}
+    both = read("real", 0.7) + read("fake", 0.7)
+    if both < 0.1:
+        found["discriminator wins"] = (
+            f"the discriminator wins (its losses add up to {both:.3f}): raise model.r1_gamma five times, "
+            "set model.r1_every to 4, or lower model.discriminator_lr"
+        )
+    if abs(read("real", 0) - 0.693) < 0.01 and abs(read("fake", 0) - 0.693) < 0.01:
+        found["discriminator learns nothing"] = (
+            "the discriminator learns nothing (both losses stay at 0.693): raise model.discriminator_lr"
+        )
+    if read("code_effect", 1.0) < 1e-3:
+        found["code ignored"] = (
+            f"the random code has no effect (it moves the prediction by {read('code_effect', 0):.1e} of its error): "
+            "lower model.geometric_weight, raise model.r1_gamma, or set model.latent_norm"
+        )
+    if read("speed_ratio", 1.0) < 0.8:
+        found["static"] = (
+            f"motion is too still (squared speed {read('speed_ratio', 0):.2f} of the data's): lower "
+            "model.geometric_weight, the adversarial term drowns"
+        )
+    if read("jitter_ratio", 1.0) > 1.5:
+        found["jitter"] = (
+            f"motion shakes (jitter {read('jitter_ratio', 0):.1f} times the data's): raise model.lambda_velocity or "
+            "model.lambda_position, and sample with the averaged weights"
+        )
+    if read("slide_ratio", 1.0) > 2.0:
+        found["sliding"] = (
+            f"feet slide ({read('slide_ratio', 0):.1f} times the data's): raise model.lambda_foot with "
+            'model.foot_space = "world"'
+        )
+    return found
+
+
+class Watch:
+    """Tells an illness once, when two reports in a row show it: losses of a GAN jump."""
+
+    def __init__(self) -> None:
+        self._before: set[str] = set()
+        self._told: set[str] = set()
+
+    def news(self, numbers: Mapping[str, float]) -> list[str]:
+        """Sentences about what this report and the last one show and nobody was told yet."""
+        found = symptoms(numbers)
+        confirmed = self._before & set(found) - self._told
+        self._before, self._told = set(found), self._told | confirmed
+        return [found[name] for name in found if name in confirmed]
