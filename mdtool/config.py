@@ -90,6 +90,8 @@ class RunConfig(Strict):
     data_sha256: str
     imported: str | None = None
     """The file of weights that a run was imported from; such a run has no data."""
+    init_from: str | None = None
+    """The run whose weights this one started from, as it was given."""
     actions: list[str]
     fps: float
     train: TrainConfig

@@ -11,6 +11,7 @@ from mdtool.cli.terminal import say
 
 DEFAULT_PRESET = {
     "mdm": "small",
+    "emdm": "emdm-small",
     "balanced-edm": "edm-tiny",
     "recogniser": "recogniser",
     "gru-recogniser": "gru-recogniser",
@@ -20,7 +21,7 @@ DEFAULT_PRESET = {
 def train(
     data: Annotated[Path, typer.Argument(help="Motion file to learn from.")] = Path("motions.h5"),
     method: Annotated[
-        str, typer.Option(help="mdm, balanced-edm, or recogniser (the judge that `evaluate` needs).")
+        str, typer.Option(help="mdm, emdm, balanced-edm, or recogniser (the judge that `evaluate` needs).")
     ] = "mdm",
     preset: Annotated[
         str | None,
@@ -40,6 +41,13 @@ def train(
     switch_ema: Annotated[
         int | None, typer.Option(min=0, help="Go on from the first --ema's weights every so many steps; 0 never.")
     ] = None,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(help="Run to take the weights from, with its network's sizes; emdm: a run of mdm or emdm."),
+    ] = None,
+    no_gan: Annotated[
+        bool, typer.Option("--no-gan", help="emdm without code and discriminator: what does the GAN bring?")
+    ] = False,
     precision: Annotated[str | None, typer.Option(help="fp32, bf16, or auto: bf16 where the hardware has it.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Windows per optimiser step.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, batches, timesteps and noise.")] = None,
@@ -62,7 +70,7 @@ def train(
     from mdtool.motion.file import read_motions
     from mdtool.training.checkpoint import RunFolder
     from mdtool.training.distributed import join
-    from mdtool.training.run import resolve, settle_precision
+    from mdtool.training.run import resolve, settings_to_start_from, settle_precision
     from mdtool.training.run import train as run_training
 
     if preset is None:
@@ -85,11 +93,17 @@ def train(
         table["model"]["timestep_sampler"] = sampler
     if weighting is not None:
         table["model"]["step_weighting"] = weighting
+    if no_gan:
+        if table.get("method") != "emdm":
+            raise MdtoolError("--no-gan is for --method emdm: other methods have no GAN")
+        table["model"]["adversarial"] = False
+    if init_from is not None:
+        table["model"].update(settings_to_start_from(table.get("method", "mdm"), init_from))
     settings.override(table, set_ or [])
     where, ranks = join(device, threads)
     motions = read_motions(data)
     folder = RunFolder(out or Path("runs") / Path(preset).stem)
-    run = settle_precision(resolve(preset, table, data, motions), folder, where)
+    run = settle_precision(resolve(preset, table, data, motions, init_from), folder, where)
     console = Console(markup=False, quiet=not ranks.first)
     finished = run_training(run, motions, folder, where, console, ranks)
     ranks.leave()

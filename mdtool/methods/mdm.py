@@ -26,7 +26,7 @@ from mdtool.errors import MdtoolError
 from mdtool.losses.geometric import motion_losses
 from mdtool.losses.reconstruction import masked_l2
 from mdtool.methods.contract import Batch, Description, content_generators
-from mdtool.methods.feature_space import CHANNELS, FeatureSpace
+from mdtool.methods.feature_space import CHANNELS, FeatureSpace, guidance_scale
 from mdtool.motion.features import ROWS, FeatureLayout
 from mdtool.networks.transformer import Denoiser
 
@@ -254,17 +254,13 @@ class MDM(FeatureSpace):
         )
 
     def _denoiser(self, action: Tensor | None, guidance: object) -> Callable[[Tensor, Tensor], Tensor]:
-        scale = self.config.guidance if guidance is None else guidance
-        if not isinstance(scale, (int, float, Tensor)):
-            raise MdtoolError(f"guidance must be a number, not {guidance!r}")
-        guided = isinstance(scale, Tensor) or scale != 1
-        if guided and not (self.config.conditional and self.config.cond_mask_prob > 0):
-            raise MdtoolError("guidance needs a run trained with cond_mask_prob above 0: use --guidance 1")
+        config = self.config
+        scale = guidance_scale(guidance, config.guidance, config.conditional and config.cond_mask_prob > 0)
 
         def denoise(x: Tensor, timestep: Tensor, condition: Tensor | None = None) -> Tensor:
             return self._x0(self.network(x, timestep, condition).float(), x, timestep, condition)
 
-        if action is None or not self.config.conditional:
+        if action is None or not config.conditional:
             return denoise
         return classifier_free(denoise, action, scale)
 

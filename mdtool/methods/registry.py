@@ -41,11 +41,22 @@ def build(name: str, settings: dict[str, Any], actions: list[str], fps: float) -
     Raises:
         MdtoolError: no such method, or settings that it does not take.
     """
+    make: Any = method_class(name)
+    made: Trainable = make(settings, actions, fps)
+    return made
+
+
+def method_class(name: str) -> type[Trainable]:
+    """The class of a method.
+
+    Raises:
+        MdtoolError: no such method.
+    """
     if name not in _MODULES:
         raise MdtoolError(f"no method {name!r}: choose from {', '.join(method_names())}")
     module, _, symbol = _MODULES[name].partition(":")
-    made: Trainable = getattr(import_module(module), symbol)(settings, actions, fps)
-    return made
+    found: type[Trainable] = getattr(import_module(module), symbol)
+    return found
 
 
 def build_generator(name: str, settings: dict[str, Any], actions: list[str], fps: float) -> Method:

@@ -13,7 +13,7 @@ from mdtool.config import RunConfig, validated
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Classifier, Method, SequenceLearner, Trainable
 from mdtool.methods.generate import Generator
-from mdtool.methods.registry import build, takes_any_rate
+from mdtool.methods.registry import build, method_class, takes_any_rate
 from mdtool.methods.registry import makes_motion as method_makes_motion
 from mdtool.motion.file import file_sha256
 from mdtool.motion.motion import TRAIN, MotionSet
@@ -28,8 +28,13 @@ COMMON_FPS = 20.0
 """Frame rate of runs that learn from several: that of the field's protocols."""
 
 
-def resolve(preset: str, table: dict[str, Any], data: Path, motions: MotionSet) -> RunConfig:
+def resolve(
+    preset: str, table: dict[str, Any], data: Path, motions: MotionSet, init_from: Path | None = None
+) -> RunConfig:
     """A preset's table and a data set as the settings of a run.
+
+    Args:
+        init_from: the run whose weights it starts from.
 
     Raises:
         MdtoolError: wrong settings, or clips of several frame rates for a method that takes but one.
@@ -45,6 +50,7 @@ def resolve(preset: str, table: dict[str, Any], data: Path, motions: MotionSet) 
         "preset": preset,
         "data": str(data),
         "data_sha256": file_sha256(data),
+        "init_from": None if init_from is None else str(init_from),
         "actions": motions.actions,
         "fps": float(motions.fps[0]) if len(rates) == 1 else COMMON_FPS,
         "train": table.get("train", {}),
@@ -103,18 +109,20 @@ def train(
         )
     source = batch_source(method, motions, config, device, ranks)
     state = ranks.from_first(lambda: _state_to_resume(config, folder))
+    start = ""
     if state is None:
         if method.learns_from:
             teacher, _, sha256 = load_method(method.learns_from)
             method.adopt(teacher, sha256)
         method.fit_statistics(source.random)
+        start = _warm_start(method, config)
         method.load_state_dict(ranks.from_first(lambda: {name: t.cpu() for name, t in method.state_dict().items()}))
     trainer = Trainer(method, source, config.train, device, ranks)
     if state is not None:
         trainer.load_state(state)
         console.print(f"resuming {folder.path} at step {trainer.step} of {config.train.steps}", highlight=False)
     if ranks.first:
-        _open(folder, config, trainer, resumed=state is not None)
+        _open(folder, config, trainer, resumed=state is not None, start=start)
     method.train()
     return fit(trainer, folder, config, console)
 
@@ -135,12 +143,30 @@ def batch_source(
     return source
 
 
-def _open(folder: RunFolder, config: RunConfig, trainer: Trainer, resumed: bool) -> None:
+def settings_to_start_from(method: str, run: Path) -> dict[str, Any]:
+    """Settings that a run of `method` must share with the run whose weights it is to start from.
+
+    Raises:
+        MdtoolError: no such run, or one that this method cannot start from.
+    """
+    return method_class(method).settings_from(load_method(run)[0])
+
+
+def _warm_start(method: Trainable, config: RunConfig) -> str:
+    """Take over the weights that the settings name; what to say of it in the log."""
+    if config.init_from is None:
+        return ""
+    other, track, sha256 = load_method(config.init_from)
+    method.start_from(other)
+    return f", from the weights {track} of {config.init_from} (sha256 {sha256[:12]})"
+
+
+def _open(folder: RunFolder, config: RunConfig, trainer: Trainer, resumed: bool, start: str) -> None:
     """Make the folder say where the run stands before its next step."""
     on = "" if trainer.ranks.world == 1 else f", on {trainer.ranks.world} ranks"
     if not resumed:
         folder.write_config(config)
-        folder.note(f"started: {config.method}, preset {config.preset}, {config.train.steps} steps{on}")
+        folder.note(f"started: {config.method}, preset {config.preset}, {config.train.steps} steps{on}{start}")
         save(trainer, folder, config.train)
         return
     folder.cut_metrics(trainer.step)

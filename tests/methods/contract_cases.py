@@ -36,6 +36,8 @@ class Case(NamedTuple):
     """The term that learning lowers; a loss weighted by its own expectation stays."""
     refused: tuple[dict[str, Any], ...] = ({"sampler": "euler"}, {"steps": 1000}, {"guidance": "much"})
     """Options that `decode` refuses."""
+    fewer_calls: tuple[tuple[str, int], ...] = (("sample_steps", 4),)
+    """Settings that change the number of network calls."""
     gain: tuple[float, float] = (2.5, 6)
     """Between which numbers the finer inversion divides the coarser one's error."""
 
@@ -54,6 +56,12 @@ SMALL_UNET = {
 HEUN = ({"sample_steps": 16}, {"sample_steps": 32})
 ALONE = {"frames": 20, "channels": 32, "head_channels": 32, "cond_mask_prob": 0.0, "mirror": 0.0, "sample_steps": 16}
 NO_STEPS = ({"sampler": "euler"}, {"steps": 1}, {"steps": "ddim10"}, {"guidance": "much"})
+SPECTRAL = {
+    "standardise": True, "prediction": "spectral", "conditioning": "adaln", "norm": "pre", "time_steps": 10, "patch": 2,
+    "lambda_position": 0.0, "lambda_velocity": 0.0, "lambda_foot": 0.0, "adversarial": False,
+}  # fmt: skip
+FEW = {"frames": 20, "cond_mask_prob": 0.0, "geometric_weight": 100.0}
+OF_THREE = (("diffusion_steps", 3),)
 WIDER = {"frames": 20, "width": 64, "feedforward": 128, "cond_mask_prob": 0.0}
 CASES = {
     "mdm": Case("debug", {}, {}, COARSE_AND_FINE, WIDER),
@@ -61,6 +69,8 @@ CASES = {
     # A network that predicts x_0 and is not trained makes one motion of all noise: there is nothing to invert. With
     # the geometric losses it stays at the mean motion for more than 1,500 steps.
     "mdm as published": Case("debug", PUBLISHED, DDIM, None, {**WIDER, "lambda_velocity": 0.0, "lambda_foot": 0.0}),
+    "emdm": Case("emdm-debug", {}, {}, None, FEW, falls="reconstruction", fewer_calls=OF_THREE),
+    "emdm without its GAN": Case("emdm-debug", SPECTRAL, {}, None, FEW, fewer_calls=OF_THREE),
     "balanced edm": Case(
         "edm-tiny", SMALL_UNET, {}, HEUN, ALONE, falls="error_joints", refused=NO_STEPS, gain=(5, 12)
     ),

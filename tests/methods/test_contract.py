@@ -261,9 +261,9 @@ def test_a_wrong_length_is_refused(method: Method) -> None:
             method.noise(sample_generators(0, 0, 2), frames)
 
 
-@pytest.mark.parametrize("model", [{}, {"sample_steps": 4}, {"sample_steps": 4, "guidance": 2.0}])
-def test_description_is_true(case: Case, model: dict[str, Any]) -> None:
-    method = fresh(case, **model)
+@pytest.mark.parametrize(("fewer", "model"), [(False, {}), (True, {}), (True, {"guidance": 2.0})])
+def test_description_is_true(case: Case, fewer: bool, model: dict[str, Any]) -> None:
+    method = fresh(case, **(dict(case.fewer_calls) if fewer else {}), **model)
     description = method.describe()
     rows = 0
 
