@@ -110,7 +110,7 @@ class EMDM(EMDMGenerator):
         with frozen(self.discriminator):
             terms = self._generator_losses(x0, batch, rng, due)
             self._note(generator_gradient=minimise(terms["loss"], "generator"))
-        return {**terms, **judged}
+        return {**terms, "real": judged["real"], "fake": judged["fake"]}
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """The generator's terms; `loss` is their weighted sum."""

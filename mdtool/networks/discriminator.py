@@ -32,8 +32,8 @@ class MLPDiscriminator(nn.Module):
             MdtoolError: a width that does not divide into the groups of its normalisations.
         """
         super().__init__()
-        if width % 32:
-            raise MdtoolError(f"the width of an MLP discriminator must be a multiple of 32, not {width}")
+        if width % 64:  # a group of one channel would always be 0
+            raise MdtoolError(f"the width of an MLP discriminator must be a multiple of 64, not {width}")
         self.actions = actions
         half, quarter = width // 2, width // 4
         sizes = [2 * features * frames + TIME_WIDTH + actions, width, width, half, half, quarter, width // 16, 1]

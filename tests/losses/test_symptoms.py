@@ -1,0 +1,59 @@
+"""Each illness of the table is told by its numbers alone, once, and only when it lasts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mdtool.losses.symptoms import BinnedMeans, Watch, liveliness, symptoms
+from mdtool.motion.features import FeatureLayout
+from tests.motion.smooth_motion import smooth_clips
+
+HEALTHY = {"real": 0.5, "fake": 0.6, "code_effect": 0.2, "speed_ratio": 1.0, "jitter_ratio": 1.1, "slide_ratio": 1.2}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "illness"),
+    [
+        ({"real": 0.02, "fake": 0.03}, "discriminator wins"),
+        ({"real": 0.6931, "fake": 0.6935}, "discriminator learns nothing"),
+        ({"code_effect": 1e-5}, "code ignored"),
+        ({"speed_ratio": 0.5}, "static"),
+        ({"jitter_ratio": 2.0}, "jitter"),
+        ({"slide_ratio": 3.0}, "sliding"),
+    ],
+)
+def test_each_illness_shows_alone(numbers: dict[str, float], illness: str) -> None:
+    assert not symptoms(HEALTHY)
+    assert list(symptoms({**HEALTHY, **numbers})) == [illness]
+    assert "model." in symptoms({**HEALTHY, **numbers})[illness], "says what to change"
+
+
+def test_what_was_not_measured_is_no_illness() -> None:
+    assert not symptoms({})
+
+
+def test_an_illness_is_told_once_and_only_when_it_lasts() -> None:
+    watch, still = Watch(), {**HEALTHY, "speed_ratio": 0.5}
+    assert [len(watch.news(numbers)) for numbers in (still, HEALTHY, still, still, still)] == [0, 0, 0, 1, 0]
+
+
+def test_means_by_timestep() -> None:
+    means = BinnedMeans(20)
+    means.add("real", torch.tensor([1.0, 3.0, 5.0]), torch.tensor([0, 1, 19]))
+    means.add("real", torch.tensor([5.0]), torch.tensor([1]))
+    assert means.read() == {"real/t0": 3.0, "real/t9": 5.0}
+    assert means.read() == {}
+    few = BinnedMeans(2)
+    few.add("fake", torch.tensor([2.0]), torch.tensor([1]))
+    assert few.read() == {"fake/t1": 2.0}
+
+
+def test_liveliness_of_slow_and_shaken_motion() -> None:
+    clip = smooth_clips(1)[0]
+    features = FeatureLayout().encode(torch.from_numpy(clip.rot6d)[None], torch.from_numpy(clip.root)[None])
+    assert liveliness(features, features) == pytest.approx({"speed_ratio": 1, "jitter_ratio": 1, "slide_ratio": 1})
+    still = liveliness(features.mean(-1, keepdim=True).expand_as(features), features)
+    assert max(still.values()) < 1e-6
+    shaken = features + 0.02 * torch.randn(features.shape, generator=torch.Generator().manual_seed(0))
+    assert liveliness(shaken, features)["jitter_ratio"] > 3
