@@ -166,8 +166,12 @@ class EMDMGenerator(FeatureSpace):
         """
         steps, size = self.config.diffusion_steps, ROWS * CHANNELS * self.frames
         x, codes, noises = packs.split([size, steps * self._code_size, (steps - 1) * size], dim=1)
-        window = (ROWS, CHANNELS, self.frames)
-        return x.unflatten(1, window), codes.unflatten(1, (steps, -1)), noises.reshape(-1, steps - 1, *window)
+        batch, window = len(packs), (ROWS, CHANNELS, self.frames)
+        return (
+            x.reshape(batch, *window),
+            codes.reshape(batch, steps, self._code_size),
+            noises.reshape(batch, steps - 1, *window),
+        )
 
     def pack(self, x: Tensor, codes: Tensor, noises: Tensor) -> Tensor:
         """The inverse of `unpack`."""

@@ -14,7 +14,7 @@ from mdtool.networks.transformer import Denoiser
 def made(kind: str) -> nn.Module:
     torch.manual_seed(0)
     if kind == "mlp":
-        return MLPDiscriminator(150, 12, actions=3, width=64).eval()
+        return MLPDiscriminator(150, 12, actions=3, width=128).eval()
     patch = 2 if kind == "patches" else 1
     return EncoderDiscriminator(
         actions=3, width=16, layers=2, heads=2, feedforward=32, dropout=0.0, patch=patch, positions=64
