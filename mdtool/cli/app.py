@@ -12,6 +12,7 @@ from mdtool import __version__
 from mdtool.cli import import_, preprocess, preprocess_files
 from mdtool.cli.bench import bench
 from mdtool.cli.demo import demo
+from mdtool.cli.edit import edit
 from mdtool.cli.ema import ema
 from mdtool.cli.evaluate import evaluate
 from mdtool.cli.export import export
@@ -44,6 +45,7 @@ app.command()(train)
 app.command()(ema)
 app.command()(sample)
 app.command()(evaluate)
+app.command()(edit)
 app.command()(render)
 app.command()(export)
 app.command()(info)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mdtool.errors import MdtoolError
-from mdtool.motion.kinematics import positions_of
 from mdtool.motion.skeleton import JOINTS
 
 TRAIN, TEST = 0, 1
@@ -58,6 +57,8 @@ class Motion:
 
     def positions(self) -> np.ndarray:
         """Joint positions [T, 24, 3] in metres, by forward kinematics on the neutral skeleton."""
+        from mdtool.motion.kinematics import positions_of  # here: torch takes seconds, and reading a file needs none
+
         return positions_of(self.rot6d, self.root)
 
     def slice(self, start: int, stop: int) -> Motion:

@@ -1,0 +1,332 @@
+"""`mdtool edit`: motion file + request → edited motion file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from mdtool.cli.terminal import say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mdtool.config import RunConfig
+    from mdtool.editing.document import Document
+    from mdtool.editing.plan import Plan
+    from mdtool.editing.request import EditRequest
+    from mdtool.editing.session import Edited
+    from mdtool.editing.source import Source
+    from mdtool.methods.generate import Generator
+
+MISSED = 3
+"""Exit code when a `must` is not met."""
+INTERRUPTED = 130
+
+
+def edit(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FILE | refine FILE | complete FILE | inbetween FILE OTHER | blend FILE OTHER | path FILE CSV",
+            help="Motion file with a --request, or a short form that needs none.",
+        ),
+    ] = None,
+    request: Annotated[list[Path] | None, typer.Option(help="Edit request (YAML or JSON); repeat for several.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Generator's run; the newest under runs/ by default.")] = None,
+    out: Annotated[Path, typer.Option(help="Motion file to write.")] = Path("edited.h5"),
+    clip: Annotated[list[int] | None, typer.Option(min=0, help="Clip of FILE to edit; repeat for several.")] = None,
+    frames: Annotated[str | None, typer.Option(help="Part of the clip to edit, as 0-59.")] = None,
+    joints: Annotated[str, typer.Option(help="For complete: joints that FILE shows; names or groups.")] = "six",
+    variations: Annotated[int | None, typer.Option(min=1, help="Results per edit.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of the search; by the task when not given.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of new noise.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Budget: search so long and give the best result so far.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Also write the report, as JSON.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Explain the request, draw it from above, and stop.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print problems, plan and report as JSON.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Try what seems infeasible.")] = False,
+    weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+) -> None:
+    """Edit generated or recorded motion: search for the noise whose motion does what a request says (DNO).
+
+    Exit code 3: a target with `must` is missed. Ctrl-C keeps the best result so far.
+    """
+    from rich.console import Console
+
+    from mdtool.atomic import require_writable
+    from mdtool.editing.document import Problems
+    from mdtool.editing.short_forms import read_words
+    from mdtool.errors import MdtoolError
+
+    console = Console(markup=False, stderr=as_json)
+    file, short = read_words(words or [])
+    if (short is None) == (not request):
+        raise MdtoolError("give either a --request, or a short form such as `mdtool edit refine FILE`")
+    given = {"variations": variations, "steps": steps, "seed": seed}
+    asked = _Asked(file, clip, frames, given, force)
+    try:
+        requests = [_read(path) for path in request or []]
+        if short is not None:
+            requests = [_of(short.request(joints), f"mdtool edit {short.word}")]
+        if dry_run:
+            _dry_run(console, asked, requests, run, out.with_suffix(".plan.png"), as_json)
+            return
+        require_writable(out)
+        if report is not None:
+            require_writable(report)
+        ended = _edit(console, asked, requests, run, out, seconds, report, as_json, weights, device, threads)
+    except Problems as found:
+        _tell(found, as_json)
+        raise typer.Exit(2) from found
+    if ended:
+        raise typer.Exit(ended)
+
+
+class _Asked(NamedTuple):
+    """What the command line says of every edit."""
+
+    file: Path | None
+    clips: list[int] | None
+    frames: str | None
+    run: dict[str, int | None]
+    force: bool
+
+
+class _Request(NamedTuple):
+    """A request and where it is written."""
+
+    request: EditRequest
+    document: Document
+
+
+def _read(path: Path) -> _Request:
+    from mdtool.editing.document import read_document
+    from mdtool.editing.request import check_request
+
+    document = read_document(path)
+    return _Request(check_request(document), document)
+
+
+def _of(values: dict[str, Any], name: str) -> _Request:
+    from mdtool.editing.request import request_of
+
+    return _Request(*request_of(values, name))
+
+
+def _with_options(request: EditRequest, asked: _Asked) -> EditRequest:
+    """A request with the command line's settings over its own."""
+    given = {name: value for name, value in asked.run.items() if value is not None}
+    changed: EditRequest = request.model_copy(update={"run": request.run.model_copy(update=given)})
+    return changed
+
+
+def _tell(found: Any, as_json: bool) -> None:
+    """All problems of a request, one per line."""
+    import json
+
+    if as_json:
+        typer.echo(json.dumps({"problems": [problem.plain(found.file) for problem in found.problems]}, indent=1))
+        return
+    for problem in found.problems:
+        typer.secho(f"mdtool: {problem.told(found.file)}", fg=typer.colors.RED, err=True)
+    if any(problem.feasibility for problem in found.problems):
+        typer.secho("mdtool: --force tries what seems infeasible", err=True)
+
+
+def _sources(asked: _Asked, each: _Request, fps: float, generator: Generator | None) -> list[Source]:
+    """The motions that a request is about."""
+    from dataclasses import replace
+
+    from mdtool.editing.request import resolved
+    from mdtool.editing.source import load_source
+    from mdtool.errors import MdtoolError
+
+    given, seconds = each.request.input, each.request.time == "seconds"
+    if given.generate is not None:
+        if generator is None:
+            raise MdtoolError("a request that generates its input has no dry run: the input is not known before")
+        from mdtool.editing.sampled import sampled_source
+
+        return [sampled_source(generator, each.request)]
+    if asked.file is None and given.file is None:
+        raise MdtoolError(f"{each.document.file}: no motion to edit: name a FILE, or give `input: {{file: …}}`")
+    path = asked.file if asked.file is not None else resolved(given.file or "", each.document.file)
+    frames = asked.frames if asked.frames is not None else given.frames
+    clips = asked.clips or [given.clip]
+    return [
+        replace(load_source(path, clip, frames, fps, seconds and asked.frames is None), clip=clip) for clip in clips
+    ]
+
+
+def _dry_run(
+    console: Console, asked: _Asked, requests: list[_Request], run: Path | None, picture: Path, as_json: bool
+) -> None:
+    """Table, warnings and a picture of what would be searched for; no network is loaded."""
+    import json
+
+    from mdtool.editing.explain import plan_json, plan_table
+    from mdtool.editing.plan import compile_request
+    from mdtool.editing.preview import write_preview
+
+    config = _config(run)
+    most = int(config.model.get("frames", 0)) or 60
+    told: list[dict[str, Any]] = []
+    for each in requests:
+        changed = _with_options(each.request, asked)
+        for source in _sources(asked, each, config.fps, None):
+            plan = compile_request(changed, each.document, source, most, asked.force)
+            place = picture if not told else picture.with_stem(f"{picture.stem}-{len(told)}")
+            write_preview(place, plan)
+            told.append(plan_json(plan))
+            if as_json:
+                continue
+            say(console, _headline(plan))
+            console.print(plan_table(plan))
+            _warn(console, [problem.told(each.document.file) for problem in plan.warnings])
+            say(console, f"wrote {place}: the plan from above")
+    if as_json:
+        typer.echo(json.dumps({"plans": told}, indent=1))
+    say(console, "next: the same command without --dry-run")
+
+
+def _config(run: Path | None) -> RunConfig:
+    """A run's settings, read without loading torch."""
+    from mdtool.config import RunConfig, read_toml, validated
+
+    if run is None:
+        from mdtool.training.run import newest_run
+
+        run = newest_run(Path("runs"), makes_motion=True)
+    path = run / "config.toml"
+    return validated(RunConfig, read_toml(path), str(path))
+
+
+def _edit(
+    console: Console,
+    asked: _Asked,
+    requests: list[_Request],
+    run: Path | None,
+    out: Path,
+    seconds: float | None,
+    report: Path | None,
+    as_json: bool,
+    weights: str | None,
+    device: str,
+    threads: int | None,
+) -> int:
+    """The edits, their files and their reports; the exit code."""
+    import json
+    from functools import partial
+
+    from mdtool.atomic import write_text
+    from mdtool.editing.chain import Chain, search_all
+    from mdtool.editing.output import write_edits
+    from mdtool.editing.plan import compile_request
+    from mdtool.editing.report import reports, to_json
+    from mdtool.editing.report_tables import change_table, target_table
+    from mdtool.editing.session import Session
+    from mdtool.training.device import prepare
+    from mdtool.training.run import load_generator, newest_run
+
+    run = run or newest_run(Path("runs"), makes_motion=True)
+    generator = load_generator(run, weights, prepare(device, threads))
+    most = generator.method.describe().frames[1]
+    session = Session(generator, asked.force)
+    plans, chains = [], []
+    for each in requests:
+        changed = _with_options(each.request, asked)
+        for source in _sources(asked, each, generator.fps, generator):
+            plans.append(compile_request(changed, each.document, source, most, asked.force))
+            chains.append(Chain.read(changed, each.document, most, asked.force, partial(_with_options, asked=asked)))
+    for plan in plans:
+        say(console, _headline(plan))
+        _warn(console, [problem.told(plan.document.file) for problem in plan.warnings])
+
+    def save(edits: list[Edited]) -> None:
+        write_edits(out, edits, generator, str(run))
+
+    edits = search_all(session, plans, chains, seconds, lambda title: _bar(console, title), save)
+    save(edits)
+    found = [reports(edited) for edited in edits]
+    for edited, each_report in zip(edits, found, strict=True):
+        _warn(console, edited.warnings)
+        if not as_json:
+            for one in each_report:
+                console.print(target_table(one))
+                console.print(change_table(one))
+    table = {"run": str(run), "out": str(out), "edits": [to_json(e, r) for e, r in zip(edits, found, strict=True)]}
+    if report is not None:
+        write_text(report, json.dumps(table, indent=1) + "\n")
+    if as_json:
+        typer.echo(json.dumps(table, indent=1))
+    missed = [row for each_report in found for one in each_report for row in one.missed]
+    for row in missed:
+        unit = "cm" if row.unit == "m" else row.unit
+        scale = 100 if row.unit == "m" else 1
+        say(
+            console,
+            f"missed: {row.key} ({row.what}) by {scale * row.worst:.1f} {unit}, and at most "
+            f"{scale * (row.must or 0):.1f} was allowed",
+            style="red",
+        )
+    count = sum(len(edited.motions) for edited in edits)
+    took_s, ended = max(edited.seconds for edited in edits), {edited.ended for edited in edits}
+    say(console, f"wrote {out}: {count} motions, {edits[0].steps} steps, {', '.join(sorted(ended))}, {took_s:.1f} s")
+    say(console, _next(edits, asked, out))
+    return MISSED if missed else INTERRUPTED if "interrupted" in ended else 0
+
+
+@contextmanager
+def _bar(console: Console, title: str) -> Iterator[Callable[[int, int, float], None]]:
+    """A bar with the time left and the error of the best motion so far; yields what to call with progress."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    error = TextColumn("{task.fields[error]}")
+    with Progress(TextColumn(title), *columns, error, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=None, error="")
+
+        def show(done: int, total: int, metres: float) -> None:
+            bar.update(task, completed=done, total=total, error=f"off by {100 * metres:.1f} cm")
+
+        yield show
+
+
+def _headline(plan: Plan) -> str:
+    """'path.yaml: edit of walk, 60 frames, 300 steps'."""
+    return f"{plan.document.file}: {plan.task} of {plan.source.name}, {plan.frames} frames, {plan.steps} steps"
+
+
+def _warn(console: Console, warnings: list[str]) -> None:
+    for warning in warnings:
+        say(console, f"note: {warning.replace('warning: ', '')}", style="yellow")
+
+
+def _next(edits: list[Edited], asked: _Asked, out: Path) -> str:
+    """The command that shows what an edit changed."""
+    first = edits[0]
+    path = first.plan.source.path
+    whole = first.before is not None and path is not None and path.suffix == ".h5"
+    shown = (
+        f"--beside {path} --ghost --show targets"
+        if whole and len(first.plan.source) == first.plan.frames
+        else "--show targets"
+    )
+    return f"next: mdtool render {out} {shown} --out video.mp4"

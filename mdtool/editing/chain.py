@@ -1,0 +1,120 @@
+"""Edits after edits: requests that follow each other, each beginning with the noise that the one before found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from mdtool.editing.document import Document, Problems, read_document
+from mdtool.editing.plan import Plan, compile_request
+from mdtool.editing.request import EditRequest, check_request, resolved
+from mdtool.editing.session import Edited, Progress, Session, alike
+from mdtool.editing.source import Source
+
+_LONGEST = 20
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The requests that follow one, in order."""
+
+    requests: tuple[tuple[EditRequest, Document], ...]
+    most_frames: int
+    force: bool
+
+    @staticmethod
+    def read(
+        first: EditRequest,
+        document: Document,
+        most_frames: int,
+        force: bool,
+        adjust: Callable[[EditRequest], EditRequest],
+    ) -> Chain:
+        """Follow `then` from request to request; all are read before the first search begins.
+
+        Args:
+            adjust: what the command line says of every request.
+
+        Raises:
+            Problems: one of them is wrong, or they go in a circle.
+        """
+        found: list[tuple[EditRequest, Document]] = []
+        request, place = first, document
+        while request.then is not None:
+            path = resolved(request.then, place.file)
+            if len(found) >= _LONGEST:
+                message = f"more than {_LONGEST} requests follow each other: do they go in a circle?"
+                raise Problems(place.file, [place.problem(("then",), message)])
+            place = read_document(path)
+            request = adjust(check_request(place))
+            found.append((request, place))
+        return Chain(tuple(found), most_frames, force)
+
+
+def search_all(
+    session: Session,
+    plans: Sequence[Plan],
+    chains: Sequence[Chain],
+    seconds: float | None,
+    show: Callable[[str], Any] | None,
+    save: Callable[[list[Edited]], None],
+) -> list[Edited]:
+    """All edits, those that can be in one batch, and then what follows each of them.
+
+    Args:
+        seconds: budget of each search.
+        show: opens a bar for a search by its title; what it gives is called with the progress.
+        save: given everything made so far, now and then.
+    """
+    done: dict[int, Edited] = {}
+    groups: dict[object, list[int]] = {}
+    for place, plan in enumerate(plans):
+        groups.setdefault(alike(plan, session.decoder), []).append(place)
+    for members in groups.values():
+
+        def keep(edits: list[Edited], members: list[int] = members) -> None:
+            now = {**done, **dict(zip(members, edits, strict=True))}
+            save([now[place] for place in sorted(now)])
+
+        title = plans[members[0]].task if len(members) == 1 else f"{len(members)} edits"
+        with show(title) if show else nullcontext() as progress:
+            made = session.edit([plans[place] for place in members], seconds, progress, keep)
+        done.update(zip(members, made, strict=True))
+        keep(made)
+    for place, chain in enumerate(chains):
+        first = done[place]
+        for request, document in chain.requests:
+            if done[place].ended == "interrupted":
+                break
+            done[place] = _follow(session, first, done[place], request, document, chain, seconds, show)
+            save([done[each] for each in sorted(done)])
+    return [done[place] for place in sorted(done)]
+
+
+def _follow(
+    session: Session,
+    first: Edited,
+    last: Edited,
+    request: EditRequest,
+    document: Document,
+    chain: Chain,
+    seconds: float | None,
+    show: Callable[[str], Any] | None,
+) -> Edited:
+    """The next edit of a chain, of the best motion of the last one."""
+    motion = last.motions[int(np.argmin(last.losses))]
+    provenance = {"checkpoint_sha256": session.decoder.generator.sha256}
+    source = Source(motion, None, motion.fps, motion.name, first.plan.source.path, first.plan.source.clip, provenance)
+    plan = compile_request(request, document, source, chain.most_frames, chain.force)
+    anchor: Tensor | None = None
+    if request.run.anchor == "original" and first.start.how != "random":
+        anchor = first.start.noise
+    progress: Progress | None
+    with show(f"then {plan.task}") if show else nullcontext() as progress:
+        edited = session.edit([plan], seconds, progress, anchors=[anchor])[0]
+    return replace(edited, before=first.before, warnings=[*last.warnings, *edited.warnings])

@@ -1,0 +1,74 @@
+"""A run as edits use it: features of an input, and motions of noise by a smooth map."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdtool.editing.plan import Plan
+from mdtool.editing.request import Run
+from mdtool.methods.generate import Generator
+
+
+def smooth_steps(run: Run) -> int | None:
+    """Sampling steps that a request asks for; None for the method's own."""
+    return None if run.sampler == "native" else int(run.sampler.removeprefix("ddim-"))
+
+
+class Decoder:
+    """The frozen network of a run."""
+
+    def __init__(self, generator: Generator) -> None:
+        self.generator, self.method = generator, generator.method
+        self.device = next(self.method.parameters()).device
+        for parameter in self.method.parameters():
+            parameter.requires_grad_(False)
+
+    def decode(
+        self, plan: Plan, noise: Tensor, action: Tensor | None, checkpointing: bool = False, half: bool = False
+    ) -> Tensor:
+        """Features of latents [B, …] as a plan's edit decodes them.
+
+        Args:
+            checkpointing: keep one sampling step in memory at a time.
+            half: take half the sampling steps.
+        """
+        run = plan.request.run
+        steps = smooth_steps(run)
+        options = self.method.smooth_options(max(1, steps // 2) if half and steps else steps)
+        if checkpointing:
+            options = {**options, "checkpointing": True}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
+            return self.method.decode(noise, action, **options).float()
+
+    def motions(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(rot6d [B, T, 24, 6], root [B, T, 3]) of features, in the model's space."""
+        return self.method.to_motion(features)
+
+    def frames(self, plan: Plan) -> int:
+        """Frames that the model makes for a plan."""
+        least, most = self.method.describe().frames
+        return min(max(plan.frames, least), most)
+
+    @torch.no_grad()
+    def features(self, plan: Plan) -> Tensor | None:
+        """Features of the input [1, …], None for points; the last pose is held as long as the model needs."""
+        motion = plan.source.motion
+        if motion is None:
+            return None
+        rows = np.minimum(np.arange(self.frames(plan)), len(motion) - 1)
+        rot6d, root = (torch.from_numpy(np.ascontiguousarray(a[rows]))[None] for a in (motion.rot6d, motion.root))
+        return self.method.from_motion(rot6d.to(self.device), root.to(self.device))
+
+    def label(self, plan: Plan) -> str:
+        """The input's action, when the run knows it."""
+        motion = plan.source.motion
+        return motion.action if motion is not None and motion.action in self.generator.actions else ""
+
+    def action(self, plan: Plan, count: int) -> Tensor | None:
+        """Labels [count] of the input's action, unless the edit is to be without a condition."""
+        label = self.label(plan)
+        if plan.request.run.condition == "none" or not label:
+            return None
+        return torch.full((count,), self.generator.actions.index(label), device=self.device)

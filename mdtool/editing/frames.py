@@ -1,0 +1,96 @@
+"""Which frames a request means: 12, -1, 20-40, "*", a list of these; or the same in seconds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+_RANGE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*-\s*(-?\d+(?:\.\d+)?)\s*")
+_EVERY = ("*", "all")
+_NAMED = {"first": 0, "last": -1}
+_HOW = "write a frame (12), one from the end (-1), a range (20-40), a list of these, or *"
+
+
+def check_frames(spec: Any) -> Any:
+    """The same, if it can be read whatever the length of the motion.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    for item in spec if isinstance(spec, list) else [spec]:
+        _read(item)
+    if isinstance(spec, list) and not spec:
+        raise ValueError(f"an empty list of frames; {_HOW}")
+    return spec
+
+
+def frame_indices(spec: Any, length: int, fps: float | None = None) -> np.ndarray:
+    """Frames in ascending order, each once; [n] int64.
+
+    Args:
+        fps: numbers are seconds at this rate; frames when not given.
+
+    Raises:
+        ValueError: unreadable, or outside the motion.
+    """
+    found: set[int] = set()
+    for item in spec if isinstance(spec, list) else [spec]:
+        begin, end = _read(item)
+        first, last = (_index(place, length, fps) for place in (begin, end))
+        if first > last:
+            raise ValueError(f"the range {item} ends before it begins")
+        found |= set(range(first, last + 1))
+    return np.array(sorted(found), dtype=np.int64)
+
+
+def _read(item: Any) -> tuple[float, float]:
+    """First and last place of one item."""
+    if isinstance(item, bool) or item is None:
+        raise ValueError(f"cannot read {item!r} as frames: {_HOW}")
+    if isinstance(item, int | float):
+        if not np.isfinite(item):
+            raise ValueError(f"a frame must be a finite number, not {item}")
+        return float(item), float(item)
+    if isinstance(item, str):
+        if item.strip() in _EVERY:
+            return 0.0, -1.0
+        if item.strip() in _NAMED:
+            return (float(_NAMED[item.strip()]),) * 2
+        found = _RANGE.fullmatch(item)
+        if found:
+            return float(found[1]), float(found[2])
+        if re.fullmatch(r"-?\d+(\.\d+)?", item.strip()):
+            return float(item), float(item)
+    raise ValueError(f"cannot read {item!r} as frames: {_HOW}")
+
+
+def _index(place: float, length: int, fps: float | None) -> int:
+    """The frame at a place, counted from the end when negative."""
+    if fps is None:
+        if place != int(place):
+            raise ValueError(f"frame {place:g} is no whole number: count in frames, or set `time: seconds`")
+        index = int(place)
+    else:
+        index = round(place * fps) if place != -1 else -1
+    wanted = index + length if index < 0 else index
+    if not 0 <= wanted < length:
+        last = f"0 to {length - 1}" if fps is None else f"0 to {(length - 1) / fps:.2f} s"
+        raise ValueError(f"{'frame' if fps is None else 'time'} {place:g} is outside the motion: it has {last}")
+    return wanted
+
+
+def in_words(frames: Sequence[int] | np.ndarray, length: int) -> str:
+    """Frames as a person writes them: 12, 20-40, *."""
+    whole = [int(frame) for frame in frames]
+    if len(whole) == length:
+        return "*"
+    parts: list[str] = []
+    begin = 0
+    for k in range(1, len(whole) + 1):
+        if k == len(whole) or whole[k] != whole[k - 1] + 1:
+            parts.append(f"{whole[begin]}" if k - begin == 1 else f"{whole[begin]}-{whole[k - 1]}")
+            begin = k
+    return ", ".join(parts) if len(parts) <= 4 else f"{', '.join(parts[:2])}, … {parts[-1]}"

@@ -1,0 +1,305 @@
+"""What an edit wants, as functions of a body's motion: a loss to minimise, and an error to tell people.
+
+Every goal works on numpy (reports, dry runs) and on torch (the search) alike. Losses are the paper's where it has
+them (Karunratanakul et al. 2024): L1 over masked coordinates, and hinges on distances to obstacles.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mdtool.editing.document import Key
+from mdtool.editing.obstacles import JOINT_RADII, Obstacle, nearest
+from mdtool.editing.shapes import Coordinate, like, off_axis, root
+from mdtool.motion.skeleton import JOINT_NAMES
+
+TOLERANCE_M = 0.01
+"""A target without `must` counts as met within a centimetre."""
+
+
+@dataclass(frozen=True)
+class BodyMotion:
+    """A batch of motions as goals see them; all arrays numpy, or all torch."""
+
+    positions: Any
+    """[..., T, K, 3] joint places in the request's space, metres."""
+    columns: dict[int, int]
+    """Joint → its place among the K."""
+    rot6d: Any
+    """[..., T, 24, 6] local rotations; the pelvis' is turned with the space."""
+    fps: float
+
+    def of(self, joints: Sequence[int], frames: Any = slice(None)) -> Any:
+        """Places [..., n, k, 3] of some joints at some frames."""
+        return self.positions[..., frames, :, :][..., [self.columns[joint] for joint in joints], :]
+
+
+@dataclass(frozen=True)
+class Goal(abc.ABC):
+    """One thing that is wanted."""
+
+    key: Key
+    """Where the request says so."""
+    weight: float
+    must: float | None
+    frames: np.ndarray
+    """[n] the frames that it is about."""
+    joints: tuple[int, ...]
+    """The joints that it is about."""
+
+    term = "goal"
+    """Name of its part of the loss."""
+    unit = "m"
+
+    @abc.abstractmethod
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """What to minimise the mean of; [..., n]."""
+
+    def error(self, body: BodyMotion) -> Coordinate:
+        """How far it is missed at each of its frames, in its unit; [..., n]."""
+        return self.residual(body)
+
+    @property
+    def tolerance(self) -> float:
+        """Error up to which it is met."""
+        return TOLERANCE_M if self.must is None else self.must
+
+
+@dataclass(frozen=True)
+class Places(Goal):
+    """Joints at places: |J - C| over the coordinates of a mask."""
+
+    values: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3)))
+    """[n, K, 3], metres."""
+    mask: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3), bool))
+    """[n, K, 3], which of them are wanted."""
+    shares: np.ndarray | None = None
+    """[n] weights of the frames; all 1 when not given."""
+    group: str = "pose"
+    hard: bool = True
+    """Whether to aim at it to the centimetre; noisy observations are not."""
+    asked: np.ndarray | None = None
+    """Frames that the request names, when neighbours are drawn along."""
+
+    term = "pose"
+
+    def total(self, body: BodyMotion) -> tuple[Coordinate, float]:
+        """(Σ |J - C| [...], number of coordinates)."""
+        off = abs(body.of(self.joints, self.frames) - like(self.values, body.positions))
+        weight = self.mask * (1.0 if self.shares is None else self.shares[:, None, None])
+        return (off * like(weight, body.positions)).sum((-1, -2, -3)), float(self.mask.sum())
+
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """Mean distance along the wanted axes."""
+        off = abs(body.of(self.joints, self.frames) - like(self.values, body.positions))
+        return (off * like(self.mask, body.positions)).sum((-1, -2)) / like(
+            self.mask.sum((-1, -2)).clip(1), body.positions
+        )
+
+    def error(self, body: BodyMotion) -> Coordinate:
+        """Euclidean distance over the wanted axes, averaged over joints (DNO's objective error)."""
+        picked = np.arange(len(self.frames)) if self.asked is None else np.flatnonzero(np.isin(self.frames, self.asked))
+        off = body.of(self.joints, self.frames[picked]) - like(self.values[picked], body.positions)
+        squared = (off**2 * like(self.mask[picked], body.positions)).sum(-1)
+        wanted = self.mask[picked].any(-1)
+        return (root(squared) * like(wanted, body.positions)).sum(-1) / like(wanted.sum(-1).clip(1), body.positions)
+
+
+@dataclass(frozen=True)
+class AlongLine(Goal):
+    """A joint on a line over the ground, at any time."""
+
+    line: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    """[m, 2] (x, z), close together."""
+    term = "path"
+
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """Distance to the nearest point of the line."""
+        place = body.of(self.joints, self.frames)[..., 0, :]
+        x, z = place[..., 0][..., None], place[..., 2][..., None]
+        line = like(self.line, body.positions)
+        return _least(off_axis(x - line[:, 0], z - line[:, 1]))
+
+
+@dataclass(frozen=True)
+class Bound(Goal):
+    """A coordinate of joints above or below a number."""
+
+    axis: int = 1
+    above: np.ndarray | None = None
+    """[K] least coordinate of each joint."""
+    below: float | None = None
+    term = "limits"
+
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """How far beyond the bound, averaged over the joints."""
+        return self._beyond(body).mean(-1)
+
+    def error(self, body: BodyMotion) -> Coordinate:
+        """How far the worst joint is beyond the bound."""
+        return _most(self._beyond(body))
+
+    def _beyond(self, body: BodyMotion) -> Coordinate:
+        value = body.of(self.joints, self.frames)[..., self.axis]
+        beyond = value * 0
+        if self.above is not None:
+            beyond = beyond + (like(self.above, value) - value).clip(0)
+        if self.below is not None:
+            beyond = beyond + (value - self.below).clip(0)
+        return beyond
+
+
+@dataclass(frozen=True)
+class Still(Goal):
+    """Joints that stay where they are, wherever that is."""
+
+    term = "pin"
+
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """Distance from the mean place over the frames, averaged over the joints."""
+        place = body.of(self.joints, self.frames)
+        off = place - place.mean(-3)[..., None, :, :]
+        return off_axis(off[..., 0], off[..., 1], off[..., 2]).mean(-1)
+
+
+@dataclass(frozen=True)
+class Facing(Goal):
+    """The pelvis faces a direction."""
+
+    angle: float = 0.0
+    """Radians; 0 is +z."""
+    term = "facing"
+    unit = "rad"
+
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """1 - cos of the angle between, as an angle near 0: √(2 - 2 cos)."""
+        six = body.rot6d[..., self.frames, 0, :]
+        x, z = six[..., 2], six[..., 0] * six[..., 4] - six[..., 1] * six[..., 3]
+        length = off_axis(x, z)
+        a, b = x / length - float(np.sin(self.angle)), z / length - float(np.cos(self.angle))
+        return root(a**2 + b**2)
+
+    @property
+    def tolerance(self) -> float:
+        """Two degrees."""
+        return float(np.radians(2))
+
+
+@dataclass(frozen=True)
+class Speed(Goal):
+    """A joint's speed over the ground."""
+
+    speed: float = 0.0
+    term = "speed"
+    unit = "m/s"
+
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """Difference from the wanted speed, between the neighbouring frames."""
+        last = body.positions.shape[-3] - 1
+        after, before = np.minimum(self.frames + 1, last), np.maximum(self.frames - 1, 0)
+        step = (body.of(self.joints, after) - body.of(self.joints, before))[..., 0, :]
+        time_s = like((after - before) / body.fps, body.positions)
+        return abs(off_axis(step[..., 0], step[..., 2]) / time_s - self.speed)
+
+    @property
+    def tolerance(self) -> float:
+        """A twentieth of a metre per second, or what `must` says."""
+        return 0.05 if self.must is None else self.must
+
+
+@dataclass(frozen=True)
+class Near(Goal):
+    """Two joints within a distance of each other."""
+
+    within: float = 0.0
+    term = "near"
+
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """How much too far apart."""
+        pair = body.of(self.joints, self.frames)
+        off = pair[..., 0, :] - pair[..., 1, :]
+        return (off_axis(off[..., 0], off[..., 1], off[..., 2]) - self.within).clip(0)
+
+
+@dataclass(frozen=True)
+class Turns(Goal):
+    """Local rotations of joints: the angle between, as the chord of the unit matrices."""
+
+    rot6d: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 6)))
+    """[n, K, 6]."""
+    term = "rotations"
+    unit = "rad"
+
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """Geodesic angle of each joint, averaged: 2 asin(‖R - Q‖_F / √8)."""
+        own = body.rot6d[..., self.frames, :, :][..., list(self.joints), :]
+        squared = (_rows(own) - _rows(like(self.rot6d, body.rot6d))) ** 2
+        chord = root(squared.sum((-1, -2))) / 8**0.5
+        return (2 * _arcsine(chord.clip(0, 1 - 1e-6))).mean(-1)
+
+    @property
+    def tolerance(self) -> float:
+        """Five degrees."""
+        return float(np.radians(5))
+
+
+@dataclass(frozen=True)
+class Clear(Goal):
+    """The body's skin at a distance from the union of obstacles."""
+
+    obstacles: tuple[Obstacle, ...] = ()
+    safe: float = 0.10
+    term = "avoid"
+
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """relu(τ + r_j - SDF), averaged over the joints."""
+        return (self.safe - self.clearance(body)).clip(0).mean(-1)
+
+    def error(self, body: BodyMotion) -> Coordinate:
+        """How deep the skin is inside an obstacle at worst."""
+        return _most((-self.clearance(body)).clip(0))
+
+    def clearance(self, body: BodyMotion) -> Coordinate:
+        """Distance between the skin of each joint and the obstacles, negative inside; [..., T, K]."""
+        radii = like(JOINT_RADII[list(self.joints)], body.positions)
+        return nearest(list(self.obstacles), body.of(self.joints)) - radii
+
+
+def describe(goal: Goal) -> str:
+    """A goal in a few words."""
+    joints = JOINT_NAMES[goal.joints[0]] if len(goal.joints) == 1 else f"{len(goal.joints)} joints"
+    if isinstance(goal, Clear):
+        count = len(goal.obstacles)
+        return f"{joints} clear of {'an obstacle' if count == 1 else f'{count} obstacles'}"
+    if isinstance(goal, Places) and len(goal.joints) == 1 and len(goal.frames) == 1:
+        wanted = [f"{'xyz'[k]} {goal.values[0, 0, k]:.2f}" for k in range(3) if goal.mask[0, 0, k]]
+        return f"{joints} at {', '.join(wanted)}"
+    words = {"pose": "as given", "limits": "within bounds", "pin": "still", "path": "on the line"}
+    return f"{joints} {words.get(goal.term, goal.term)}"
+
+
+def _rows(rot6d: Any) -> Any:
+    """Three rows of a rotation [..., 3, 3] of its first two [..., 6]."""
+    a, b = rot6d[..., :3], rot6d[..., 3:]
+    if isinstance(rot6d, np.ndarray):
+        return np.stack([a, b, np.cross(a, b)], axis=-2)
+    import torch
+
+    return torch.stack([a, b, torch.linalg.cross(a, b)], dim=-2)
+
+
+def _arcsine(chord: Any) -> Any:
+    return np.arcsin(chord) if isinstance(chord, np.ndarray) else chord.asin()
+
+
+def _least(values: Any) -> Any:
+    return values.min(-1) if isinstance(values, np.ndarray) else values.amin(-1)
+
+
+def _most(values: Any) -> Any:
+    return values.max(-1) if isinstance(values, np.ndarray) else values.amax(-1)

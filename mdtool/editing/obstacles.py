@@ -1,0 +1,149 @@
+"""Obstacles of a request as shapes that move, and how near the body comes to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mdtool.editing.placement import Placement
+from mdtool.editing.request import resolved
+from mdtool.editing.shapes import (
+    Ball,
+    Block,
+    Column,
+    Coordinate,
+    Grid,
+    HalfSpace,
+    Prism,
+    Shape,
+    Stick,
+    Together,
+    like,
+    smallest,
+    turned,
+)
+from mdtool.editing.solids import ShapeSpec, SolidSpec
+from mdtool.errors import MdtoolError
+from mdtool.motion.skeleton import JOINT_NAMES, PARENTS
+
+_RADII = {
+    "pelvis": 0.13, "spine": 0.13, "head": 0.12, "shoulder": 0.08, "hip": 0.08, "collar": 0.08, "neck": 0.06,
+    "elbow": 0.06, "knee": 0.06, "wrist": 0.05, "ankle": 0.05, "foot": 0.05, "hand": 0.05,
+}  # fmt: skip
+JOINT_RADII = np.array([next(radius for part, radius in _RADII.items() if part in name) for name in JOINT_NAMES])
+"""How far the skin is from each joint, metres [24]."""
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """A shape and where it is in every frame."""
+
+    shape: Shape
+    shift: np.ndarray
+    """[T, 3], metres."""
+    yaw: np.ndarray
+    """[T], radians about the vertical through the shape's own origin."""
+
+    def distance(self, points: Any) -> Coordinate:
+        """Metres from points [..., T, K, 3] of frame t to the surface in frame t; [..., T, K]."""
+        shift, yaw = self.shift[:, None], self.yaw[:, None]
+        x, y, z = (points[..., axis] - like(shift[..., axis], points) for axis in range(3))
+        x, z = turned(x, z, -yaw)
+        return self.shape.distance(x, y, z)
+
+
+def nearest(obstacles: list[Obstacle], points: Any) -> Coordinate:
+    """Distance to the union of obstacles, points [..., T, K, 3] → [..., T, K]."""
+    result = obstacles[0].distance(points)
+    for obstacle in obstacles[1:]:
+        result = smallest(result, obstacle.distance(points))
+    return result
+
+
+def build_obstacle(spec: SolidSpec, frames: int, beside: str, world: Placement) -> Obstacle:
+    """The obstacle that a request describes, over `frames` frames.
+
+    Args:
+        beside: the request's file; paths in it may be relative to it.
+        world: from the request's space to the world of motion files, where another person is.
+
+    Raises:
+        MdtoolError: a file of it cannot be used.
+        ValueError: its key frames are not in order.
+    """
+    keys = sorted(spec.move or [[0, [0.0, 0.0, 0.0]]], key=lambda key: key[0])
+    times = np.array([key[0] for key in keys], dtype=np.float64)
+    if (np.diff(times) <= 0).any():
+        raise ValueError("two key frames of `move` are the same frame")
+    frame = np.arange(frames)
+    places = np.array([key[1] for key in keys], dtype=np.float64)
+    shift = np.stack([np.interp(frame, times, places[:, axis]) for axis in range(3)], axis=1)
+    yaws = np.unwrap(np.radians([float(key[2]) if len(key) > 2 else 0.0 for key in keys]))  # the shorter way round
+    return Obstacle(build_shape(spec, frames, beside, world), shift, np.interp(frame, times, yaws))
+
+
+def build_shape(spec: ShapeSpec, frames: int, beside: str, world: Placement) -> Shape:
+    """The shape that a request describes.
+
+    Raises:
+        MdtoolError: a file of it cannot be used.
+    """
+    if spec.sphere is not None:
+        return Ball(np.array(spec.sphere.at), spec.sphere.radius)
+    if spec.pillar is not None:
+        return Column((spec.pillar.at[0], spec.pillar.at[1]), spec.pillar.radius)
+    if spec.cylinder is not None:
+        solid = spec.cylinder
+        return Column((solid.at[0], solid.at[1]), solid.radius, (solid.low, solid.high))
+    if spec.box is not None:
+        size, at = np.array(spec.box.size), spec.box.at
+        base = np.array([at[0], at[1] if len(at) == 3 else 0.0, at[-1]])
+        rounding = min(spec.box.round, float(size.min()) / 2)
+        return Block(base + np.array([0, size[1] / 2, 0]), size / 2, float(np.radians(spec.box.yaw)), rounding)
+    if spec.capsule is not None:
+        start, end = (tuple(float(number) for number in place) for place in (spec.capsule.start, spec.capsule.end))
+        return Stick(start, end, spec.capsule.radius)  # type: ignore[arg-type]
+    if spec.wall is not None:
+        normal = np.array(spec.wall.normal)
+        return HalfSpace(np.array(spec.wall.at), normal / np.linalg.norm(normal))
+    if spec.polygon is not None:
+        return Prism(np.array(spec.polygon.corners), (spec.polygon.low, spec.polygon.high))
+    if spec.voxels is not None:
+        return _grid(resolved(spec.voxels.file, beside))
+    if spec.person is not None:
+        return _person(resolved(spec.person.file, beside), spec.person.clip, spec.person.radius, frames, world)
+    parts = {"union": spec.union, "intersect": spec.intersect, "subtract": spec.subtract}[spec.kind] or []
+    return Together(spec.kind, tuple(build_shape(part, frames, beside, world) for part in parts))
+
+
+def _grid(path: Path) -> Grid:
+    try:
+        with np.load(path) as arrays:
+            values, origin, cell = (np.asarray(arrays[name], np.float64) for name in ("distance", "origin", "cell"))
+    except (OSError, KeyError, ValueError) as error:
+        raise MdtoolError(
+            f"{path} is no grid of distances: it needs arrays distance, origin and cell ({error})"
+        ) from error
+    if values.ndim != 3 or min(values.shape) < 2 or origin.shape != (3,) or not float(cell) > 0:
+        raise MdtoolError(f"{path}: distance must be [x, y, z] with 2 points or more each, origin [3], cell above 0")
+    return Grid(values, origin, float(cell))
+
+
+def _person(path: Path, clip: int, radius: float, frames: int, world: Placement) -> Together:
+    """Capsules around the bones of another motion, which holds its last pose when it is shorter."""
+    from mdtool.motion.file import read_motions
+
+    motions = read_motions(path)
+    motions.require_clips([clip], str(path))
+    joints = world.undone(motions[clip].positions().astype(np.float64))
+    joints = joints[np.minimum(np.arange(frames), len(joints) - 1)]
+    bones = [(parent, joint) for joint, parent in enumerate(PARENTS) if parent >= 0]
+
+    def places(joint: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        x, y, z = (joints[:, joint, axis, None] for axis in range(3))
+        return x, y, z
+
+    return Together("union", tuple(Stick(places(a), places(b), radius) for a, b in bones))

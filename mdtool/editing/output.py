@@ -1,0 +1,49 @@
+"""The motion file of an edit: its clips, the noise that made them, and how they came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mdtool.editing.marking import marks
+from mdtool.editing.session import Edited
+from mdtool.methods.generate import Generator
+from mdtool.motion.file import provenance, write_motions
+from mdtool.motion.marks import KEY
+from mdtool.motion.motion import MotionSet
+
+
+def write_edits(path: Path, edits: Sequence[Edited], generator: Generator, run: str) -> None:
+    """Write all motions of some edits, atomically.
+
+    Provenance has the lineage (hashes of the inputs, their clips, seeds), the requests as they were understood, the
+    weights, so that the next edit can begin with the stored noise, and the marks of targets and obstacles.
+
+    Raises:
+        MdtoolError: the place cannot be written.
+    """
+    clips = [motion for edited in edits for motion in edited.motions]
+    motions = MotionSet.from_clips(clips, generator.actions)
+    parents = {edited.plan.source.path for edited in edits if edited.plan.source.path is not None}
+    motions.provenance = provenance(
+        sorted(parents),
+        run=run,
+        weights=generator.weights,
+        checkpoint_sha256=generator.sha256,
+        edits=[
+            {
+                "task": edited.plan.task,
+                "request": edited.plan.request.model_dump(mode="json", exclude_defaults=True, by_alias=True),
+                "file": edited.plan.document.file,
+                "parent": None if edited.plan.source.path is None else edited.plan.source.path.name,
+                "clip": edited.plan.source.clip,
+                "seed": edited.plan.request.run.seed,
+                "steps": edited.steps,
+                "ended": edited.ended,
+                "start": edited.start.how,
+            }
+            for edited in edits
+        ],
+        **{KEY: [marks(edited.plan).plain() for edited in edits for _ in edited.motions]},
+    )
+    write_motions(path, motions)

@@ -1,0 +1,122 @@
+"""The goals of one edit as the task of a search: features in, losses out, only the joints that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdtool.editing.goals import BodyMotion, Clear, Goal, Places
+from mdtool.editing.optimiser import Judged
+from mdtool.editing.placement import Placement, fitted
+from mdtool.editing.shapes import turned
+from mdtool.motion.kinematics import positions_frames_last
+
+
+@dataclass(frozen=True)
+class Program:
+    """What one edit wants of motions in the model's own space."""
+
+    goals: Sequence[Goal]
+    frames: int
+    """Frames of the edit; the model may make more, which then do not count."""
+    fps: float
+    placement: Placement | None
+    """From the model's space to the request's; None: wherever it fits the targets best."""
+
+    @property
+    def joints(self) -> list[int]:
+        """All that any goal is about."""
+        found = {0} if not self.goals else set()
+        return sorted(found.union(*(goal.joints for goal in self.goals)))
+
+    def judge(self, rot6d: Tensor, root: Tensor) -> Judged:
+        """Losses of motions [b, T, 24, 6], [b, T, 3] in the model's space."""
+        body = self.body(rot6d, root)
+        terms = self._terms(body)
+        nothing = root.new_zeros(len(root))
+        with torch.no_grad():
+            hard = [goal for goal in self.goals if not isinstance(goal, Places) or goal.hard]
+            errors = {id(goal): goal.error(body) for goal in hard}
+            met = torch.full((len(root),), bool(hard), device=root.device)
+            for goal in hard:
+                met &= errors[id(goal)].flatten(1).amax(1) <= goal.tolerance
+            metres = [errors[id(goal)].flatten(1).mean(1) for goal in hard if goal.unit == "m"]
+            if metres:
+                error = torch.stack(metres).mean(0)
+            else:
+                error = terms.get("pose", nothing).detach()
+        weighted = self._weighted(body, terms)
+        return Judged(sum(weighted, nothing), terms, error, met)
+
+    def body(self, rot6d: Tensor, root: Tensor) -> BodyMotion:
+        """The joints that goals are about, in the request's space."""
+        joints = self.joints
+        rot6d, root = rot6d[:, : self.frames], root[:, : self.frames]
+        places = positions_frames_last(rot6d.permute(0, 2, 3, 1), joints=joints).permute(0, 3, 1, 2)
+        places = places + root[:, :, None]
+        columns = {joint: column for column, joint in enumerate(joints)}
+        raw = BodyMotion(places, columns, rot6d, self.fps)
+        placement = self.place(raw) if self.placement is None else self.placement
+        if not np.any(placement.yaw) and not np.any(placement.x) and not np.any(placement.z):
+            return raw
+        return BodyMotion(placement.done(places), columns, _turned_pelvis(rot6d, placement), self.fps)
+
+    def place(self, raw: BodyMotion) -> Placement:
+        """Where motions fit their targets best; the model's own place without targets on the ground."""
+        parts = [goal for goal in self.goals if isinstance(goal, Places) and goal.group == "pose"]
+        if not parts:
+            return Placement()
+        like = raw.positions
+        points = torch.cat([raw.of(goal.joints, goal.frames).flatten(1, 2) for goal in parts], dim=1)
+        wanted = torch.cat([like.new_tensor(goal.values).flatten(0, 1) for goal in parts])
+        weight = torch.cat([like.new_tensor(goal.mask).flatten(0, 1) for goal in parts])
+        return fitted(points, wanted, weight)
+
+    def _terms(self, body: BodyMotion) -> dict[str, Tensor]:
+        """Unweighted means by name."""
+        terms: dict[str, Tensor] = {}
+        for group in ("pose", "keep"):
+            members = [goal for goal in self.goals if isinstance(goal, Places) and goal.group == group]
+            sums = [goal.total(body) for goal in members]
+            if sums:
+                terms[group] = sum(total for total, _ in sums) / max(sum(count for _, count in sums), 1.0)
+        for goal in self.goals:
+            if not isinstance(goal, Places):
+                value = goal.residual(body).mean(-1)
+                terms[goal.term] = terms[goal.term] + value if goal.term in terms else value
+        return terms
+
+    def _weighted(self, body: BodyMotion, terms: dict[str, Tensor]) -> list[Tensor]:
+        """The terms times their weights. Coordinates share one mean, Σ w M |J - C| / Σ M, as in the paper."""
+        result = []
+        for group in ("pose", "keep"):
+            members = [goal for goal in self.goals if isinstance(goal, Places) and goal.group == group]
+            if not members:
+                continue
+            if all(goal.weight == 1 for goal in members):
+                result.append(terms[group])
+                continue
+            sums = [(goal.weight, *goal.total(body)) for goal in members]
+            result.append(sum(weight * total for weight, total, _ in sums) / max(sum(count for *_, count in sums), 1.0))
+        for goal in self.goals:
+            if not isinstance(goal, Places):
+                result.append(goal.weight * goal.residual(body).mean(-1))
+        return result
+
+    def clearances(self, body: BodyMotion) -> list[Tensor]:
+        """Distances to each group of obstacles, [b, T, K] each."""
+        return [goal.clearance(body) for goal in self.goals if isinstance(goal, Clear)]
+
+
+def _turned_pelvis(rot6d: Tensor, placement: Placement) -> Tensor:
+    """Local rotations whose pelvis is turned with the space: row 0 becomes cos · row 0 + sin · row 2."""
+    first, second = rot6d[..., 0, :3], rot6d[..., 0, 3:]
+    third = torch.linalg.cross(first, second)
+    yaw = placement.yaw if np.ndim(placement.yaw) == 0 else np.asarray(placement.yaw)[:, None, None]
+    row, _ = turned(first, third, yaw)
+    pelvis = torch.cat([row, second], dim=-1).unsqueeze(-2)
+    return torch.cat([pelvis, rot6d[..., 1:, :]], dim=-2)

@@ -1,0 +1,184 @@
+"""What an edit reached, and what else it changed: per target, and before against after."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from mdtool.editing.document import key_name
+from mdtool.editing.frames import in_words
+from mdtool.editing.goals import BodyMotion, Clear, Goal, Places, describe
+from mdtool.editing.placement import Placement
+from mdtool.editing.plan import Plan
+from mdtool.editing.session import Edited
+from mdtool.evaluation.control import locality
+from mdtool.evaluation.physical import foot_skating, jitter, penetration, skating_ratio
+from mdtool.motion.motion import Motion
+
+_NEAR_FRAMES = 15
+"""Frames around a target in which an edit is expected to change the motion."""
+
+
+@dataclass(frozen=True)
+class TargetRow:
+    """One goal, and how near the motion came."""
+
+    key: str
+    what: str
+    frames: str
+    unit: str
+    before: float | None
+    """Mean error of the input, where it has one."""
+    error: float
+    """Mean error over the goal's frames."""
+    worst: float
+    must: float | None
+
+    @property
+    def missed(self) -> bool:
+        """Whether a requirement is not met."""
+        return self.must is not None and self.worst > self.must
+
+
+@dataclass(frozen=True)
+class ChangeRow:
+    """One measure of the whole motion, before and after."""
+
+    measure: str
+    unit: str
+    before: float | None
+    after: float
+
+
+@dataclass(frozen=True)
+class EditReport:
+    """The report of one motion that an edit made."""
+
+    name: str
+    loss: float
+    targets: list[TargetRow]
+    changes: list[ChangeRow]
+
+    @property
+    def missed(self) -> list[TargetRow]:
+        """Requirements that are not met."""
+        return [row for row in self.targets if row.missed]
+
+    @property
+    def objective_error(self) -> float:
+        """Mean over targets in metres; NaN without any."""
+        errors = [row.error for row in self.targets if row.unit == "m"]
+        return float(np.mean(errors)) if errors else float("nan")
+
+
+def reports(edited: Edited) -> list[EditReport]:
+    """A report per variation."""
+    return [
+        report(edited.plan, motion, edited.before, loss)
+        for motion, loss in zip(edited.motions, edited.losses, strict=True)
+    ]
+
+
+def report(plan: Plan, motion: Motion, before: Motion | None, loss: float = float("nan")) -> EditReport:
+    """Measure a motion against the goals of a plan, and against the motion that it was.
+
+    Args:
+        motion: in the world of the plan's input.
+    """
+    after_body = seen(plan, motion)
+    before_body = None if before is None else seen(plan, before)
+    rows = [_row(plan, goal, after_body, before_body) for goal in plan.goals]
+    return EditReport(motion.name, loss, rows, _changes(plan, motion, before, after_body, before_body))
+
+
+def seen(plan: Plan, motion: Motion) -> BodyMotion:
+    """A motion of the input's world as goals see it."""
+    world = plan.source.world
+    home = _home(plan, motion)
+    places = world.undone(motion.positions().astype(np.float64))
+    return BodyMotion(
+        places, {joint: joint for joint in range(places.shape[1])}, home.rot6d.astype(np.float64), plan.fps
+    )
+
+
+def _home(plan: Plan, motion: Motion) -> Motion:
+    """The motion in the request's space."""
+    world = plan.source.world
+    return Placement(-world.yaw).motion(motion)
+
+
+def _row(plan: Plan, goal: Goal, after: BodyMotion, before: BodyMotion | None) -> TargetRow:
+    error = np.atleast_1d(goal.error(after))
+    own = None if before is None else float(np.mean(goal.error(before)))
+    return TargetRow(
+        key_name(goal.key),
+        describe(goal),
+        in_words(goal.frames, plan.frames),
+        goal.unit,
+        own,
+        float(error.mean()),
+        float(error.max()),
+        goal.must,
+    )
+
+
+def _changes(
+    plan: Plan, motion: Motion, before: Motion | None, after_body: BodyMotion, before_body: BodyMotion | None
+) -> list[ChangeRow]:
+    after = motion.positions().astype(np.float64)
+    own = None if before is None else before.positions().astype(np.float64)
+    rows = [
+        ChangeRow(name, unit, None if own is None else scale * measure(own), scale * measure(after))
+        for name, unit, scale, measure in (
+            ("jitter", "m/s³", 1.0, lambda p: jitter(p, plan.fps)),
+            ("skating ratio (GMD)", "% of steps", 100.0, lambda p: skating_ratio(p, plan.fps).ratio),
+            ("foot skating", "% of steps", 100.0, lambda p: foot_skating(p, plan.fps)),
+            ("floor penetration", "cm", 100.0, lambda p: penetration(p, plan.fps)),
+        )
+    ]
+    for clear in (goal for goal in plan.goals if isinstance(goal, Clear)):
+        depth = [
+            None if body is None else float((-clear.clearance(body)).max().clip(0))
+            for body in (before_body, after_body)
+        ]
+        rows.append(
+            ChangeRow(
+                "deepest in an obstacle", "cm", None if depth[0] is None else 100 * depth[0], 100 * (depth[1] or 0)
+            )
+        )
+    if own is not None and own.shape == after.shape:
+        targets = [frame for goal in plan.goals if isinstance(goal, Places) and goal.hard for frame in goal.frames]
+        rows.append(ChangeRow("change of all joints (RMS)", "cm", None, 100 * locality(own, after, [], 0)))
+        if targets:
+            far = locality(own, after, targets, _NEAR_FRAMES)
+            rows.append(ChangeRow(f"change beyond {_NEAR_FRAMES} frames of a target (RMS)", "cm", None, 100 * far))
+    return rows
+
+
+def to_json(edited: Edited, found: list[EditReport]) -> dict[str, Any]:
+    """Everything that an edit found, as plain types."""
+    return {
+        "task": edited.plan.task,
+        "input": edited.plan.source.name,
+        "ended": edited.ended,
+        "steps": edited.steps,
+        "seconds": round(edited.seconds, 2),
+        "start": edited.start.how,
+        "reconstruction_m": edited.start.reconstruction_m,
+        "warnings": [*edited.warnings, *(problem.told(edited.plan.document.file) for problem in edited.plan.warnings)],
+        "variations": [
+            {
+                "name": each.name,
+                "loss": each.loss,
+                "objective_error_m": None if np.isnan(each.objective_error) else each.objective_error,
+                "missed": [row.key for row in each.missed],
+                "targets": [asdict(row) for row in each.targets],
+                "changes": [
+                    {**asdict(row), "after": None if np.isnan(row.after) else row.after} for row in each.changes
+                ],
+            }
+            for each in found
+        ],
+    }

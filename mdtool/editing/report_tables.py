@@ -1,0 +1,31 @@
+"""Reports of edits as tables for people."""
+
+from __future__ import annotations
+
+import numpy as np
+from rich.table import Table
+
+from mdtool.editing.report import EditReport
+
+
+def target_table(report: EditReport) -> Table:
+    """Wanted and reached."""
+    table = Table(
+        "request", "wants", "frames", "before", "after", "worst", "must", title=report.name, title_justify="left"
+    )
+    for row in report.targets:
+        scale, unit = {"m": (100.0, "cm"), "rad": (180 / np.pi, "°")}.get(row.unit, (1.0, row.unit))
+        before = "" if row.before is None else f"{scale * row.before:.1f}"
+        must = "" if row.must is None else f"{scale * row.must:.1f} {'MISSED' if row.missed else 'met'}"
+        table.add_row(
+            row.key, row.what, row.frames, before, f"{scale * row.error:.1f} {unit}", f"{scale * row.worst:.1f}", must
+        )
+    return table
+
+
+def change_table(report: EditReport) -> Table:
+    """The whole motion before and after."""
+    table = Table("measure", "unit", "before", "after")
+    for row in report.changes:
+        table.add_row(row.measure, row.unit, "" if row.before is None else f"{row.before:.2f}", f"{row.after:.2f}")
+    return table

@@ -1,0 +1,376 @@
+"""The edit request: what may be written into the file, section by section, and what is wrong with one.
+
+Space: metres, right-handed, y up, floor at y = 0. `space: start` (the default) has its origin under the pelvis of
+frame 0 and +z where the pelvis of frame 0 faces.
+"""
+
+from __future__ import annotations
+
+import re
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
+
+from mdtool.config import Strict
+from mdtool.editing.document import Document, Key, Problem, Problems, key_name, suggestion
+from mdtool.editing.frames import check_frames
+from mdtool.editing.joints import joint_index, joint_indices
+from mdtool.editing.solids import SolidSpec
+
+FARTHEST_M = 50.0
+"""A coordinate beyond this is taken for centimetres or millimetres."""
+
+
+def _metres(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"must be a number in metres, not {value!r}")
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError(f"must be a finite number in metres, not {value}")
+    if abs(value) > FARTHEST_M:
+        raise ValueError(f"{value:g} m is out of reach: lengths are in metres, so write 150 cm as 1.5")
+    return float(value)
+
+
+def _no_boolean(value: Any) -> Any:
+    return {False: "off", True: "normal"}.get(value, value) if isinstance(value, bool) else value
+
+
+def _pose_name(value: str) -> str:
+    if not re.fullmatch(r".+#(\d+:)?-?\d+", value):
+        raise ValueError(f"{value!r} names no pose: write FILE#FRAME, or FILE#CLIP:FRAME, e.g. sit.h5#0:12")
+    return value
+
+
+def _space(value: str) -> str:
+    if not re.fullmatch(r"start|world|current|pelvis@-?\d+", value):
+        raise ValueError(
+            f"no space {value!r}{suggestion(value, SPACES)}: choose start, world, current, or pelvis@FRAME"
+        )
+    return value
+
+
+SPACES = ("start", "world", "current", "pelvis@0")
+Metres = Annotated[float, BeforeValidator(_metres)]
+Length = Annotated[float, BeforeValidator(_metres), Field(ge=0)]
+Frames = Annotated[Any, AfterValidator(check_frames)]
+Joint = Annotated[str, AfterValidator(lambda name: joint_index(name) is None or name)]
+Joints = Annotated[Any, AfterValidator(lambda names: joint_indices(names) and names)]
+Pose = Annotated[str, AfterValidator(_pose_name)]
+Space = Annotated[str, AfterValidator(_space)]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Generated(Strict):
+    """A sample to begin with."""
+
+    action: str | None = None
+    seed: int = Field(0, ge=0)
+
+
+class Input(Strict):
+    """The motion to edit."""
+
+    file: str | None = None
+    clip: int = Field(0, ge=0)
+    frames: Frames | None = None
+    """The part of it to edit."""
+    generate: Generated | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Input:
+        if self.file is not None and self.generate is not None:
+            raise ValueError("give `file` or `generate`, not both")
+        return self
+
+
+class Keep(Strict):
+    """What should stay as it is."""
+
+    content: Annotated[Literal["off", "soft", "normal", "strong"], BeforeValidator(_no_boolean)] = "normal"
+    frames: Frames | None = None
+    joints: Joints = "all"
+
+
+class Target(Strict):
+    """One thing that should hold at some frames: a place, a pose, a direction, a speed or a distance."""
+
+    at: Frames
+    joint: Joint | None = None
+    joints: Joints | None = None
+    """Joints of a pose."""
+    x: Metres | None = None
+    y: Metres | None = None
+    z: Metres | None = None
+    xz: Annotated[list[Metres], Field(min_length=2, max_length=2)] | None = None
+    xyz: Annotated[list[Metres], Field(min_length=3, max_length=3)] | None = None
+    pose: Pose | None = None
+    align: Literal["world", "root"] = "root"
+    """Where a pose stands: as in its file, or with its pelvis over that of the motion and facing as it does."""
+    rotations: bool = False
+    """Match the pose's local rotations instead of its joints' places."""
+    facing: float | None = Field(None, ge=-360, le=360, allow_inf_nan=False)
+    """Degrees about the vertical; 0 is +z, 90 is +x."""
+    speed: float | None = Field(None, ge=0, le=12, allow_inf_nan=False)
+    """Of the joint, metres per second over the ground."""
+    near: Joint | None = None
+    """Another joint, to be `within` so many metres of."""
+    within: Length | None = None
+    must: Length | None = None
+    """Largest error, metres; the command fails when it is missed."""
+    weight: Weight = 1.0
+    spread: int = Field(0, ge=0, le=60)
+    """Neighbouring frames that are drawn along, with weights that fall like a cosine."""
+    space: Space | None = None
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Target:
+        places = [name for name in ("x", "y", "z", "xz", "xyz") if getattr(self, name) is not None]
+        kinds = [name for name in ("pose", "facing", "speed", "near") if getattr(self, name) is not None]
+        if len(kinds) + bool(places) != 1:
+            said = ", ".join([*places, *kinds]) or "nothing"
+            raise ValueError(
+                f"a target asks for one thing, and this one for {said}: give x, y, z, xz, xyz, pose, facing, speed "
+                "or near"
+            )
+        if ("xyz" in places or "xz" in places) and len(places) > 1 and set(places) != {"xz", "y"}:
+            raise ValueError(f"{' and '.join(places)} say the same coordinate twice: give xyz, or single ones")
+        if self.near is not None and self.within is None:
+            raise ValueError("`near` needs `within`, a distance in metres")
+        if self.joints is not None and self.pose is None:
+            raise ValueError("`joints` goes with `pose`; a place or speed is of one `joint`")
+        if self.must is not None and self.facing is not None:
+            raise ValueError("`must` is in metres and does not go with `facing`")
+        return self
+
+    @property
+    def axes(self) -> dict[int, float]:
+        """Axis → wanted coordinate."""
+        found = {axis: value for axis, value in enumerate((self.x, self.y, self.z)) if value is not None}
+        for values, axes in ((self.xz, (0, 2)), (self.xyz, (0, 1, 2))):
+            found |= dict(zip(axes, values or (), strict=False))
+        return found
+
+
+class PathSpec(Strict):
+    """A way over the ground."""
+
+    joint: Joint = "pelvis"
+    points: list[list[float]] | None = None
+    """[frame, x, z] each."""
+    file: str | None = None
+    """CSV of frame, x, z."""
+    curve: Literal["catmull", "linear"] = "catmull"
+    speed: Literal["timed", "constant", "free"] = "timed"
+    """timed: each point at its frame; constant: at an even speed from the first to the last; free: on the line in any
+    time, with the first and the last point at their frames."""
+    every: int = Field(5, gt=0)
+    """Frames between the targets that the path becomes."""
+    must: Length | None = None
+    weight: Weight = 1.0
+    space: Space | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> PathSpec:
+        if (self.points is None) == (self.file is None):
+            raise ValueError("a path needs `points`, or the `file` of a CSV, and not both")
+        for place, point in enumerate(self.points or []):
+            if len(point) != 3 or not all(abs(number) < 1e5 for number in point):
+                raise ValueError(f"point {place} must be [frame, x, z], three finite numbers, not {point}")
+        return self
+
+
+class Limit(Strict):
+    """A bound that should hold over a range of frames."""
+
+    joint: Joint | None = None
+    joints: Joints | None = None
+    axis: Literal["x", "y", "z"] = "y"
+    above: Metres | None = None
+    below: Metres | None = None
+    feet: Literal["above_floor"] | None = None
+    pin: Joints | None = None
+    """Joints that must not move over the frames."""
+    frames: Frames = "*"
+    weight: Weight = 1.0
+    must: Length | None = None
+    space: Space | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Limit:
+        bound = self.above is not None or self.below is not None
+        if bound + (self.feet is not None) + (self.pin is not None) != 1:
+            raise ValueError(
+                "a limit is one of: above or below with a joint, `feet: above_floor`, or `pin` with joints"
+            )
+        if bound and (self.joint is None) == (self.joints is None):
+            raise ValueError("a limit needs `joint`, or `joints`, and not both")
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            raise ValueError(f"nothing is above {self.above:g} and below {self.below:g} m: swap the two numbers")
+        return self
+
+
+class Observed(Strict):
+    """What the input shows; the rest is made up."""
+
+    joints: Joints = "all"
+    frames: Frames = "*"
+
+
+class Mask(Strict):
+    """For noisy or incomplete recordings."""
+
+    observed: Observed = Observed()
+
+
+class Blend(Strict):
+    """Another motion to go on with."""
+
+    with_: str = Field(alias="with")
+    clip: int = Field(0, ge=0)
+    seam: int = Field(10, ge=0, le=60)
+    """Frames on each side of the joint that are left to the model."""
+    skip: int = Field(0, ge=0)
+    """Frames at the beginning of the other motion that are not used."""
+
+
+class Run(Strict):
+    """How to search; what is left out follows from the sections that are there."""
+
+    steps: Annotated[int, Field(ge=1, le=20_000)] | Literal["auto"] = "auto"
+    variations: int = Field(1, ge=1, le=64)
+    seed: int = Field(0, ge=0)
+    sampler: str = Field("ddim-10", pattern=r"^(ddim-\d+|native)$")
+    init: Literal["auto", "input", "random"] = "auto"
+    init_noise: float = Field(0.0, ge=0, le=1)
+    """How far variations begin from the input's noise, 0 to 1 (all new)."""
+    select: Literal["last", "best"] = "last"
+    lr: float = Field(0.05, gt=0, le=1)
+    warmup: int = Field(50, ge=0)
+    content: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    decorrelation: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    perturbation: float = Field(0.0, ge=0, le=1)
+    stop: Literal["early", "never"] = "early"
+    condition: Literal["keep", "none"] = "keep"
+    """Whether the denoiser is told the input's action, if it knows it. The paper searches without a condition; a
+    model of few actions then rebuilds its input ten times worse."""
+    residual: Literal["none", "constant"] = "none"
+    """constant: what the inversion loses is added again, so that an empty edit gives the input exactly."""
+    invert_steps: int = Field(100, ge=1)
+    anchor: Literal["original", "previous"] = "previous"
+    """In a chain of edits: whose content the content term keeps."""
+    checkpoint: Literal["auto", "off", "step"] = "auto"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    coarse: bool = False
+    """Half as many sampling steps in the first half of the search."""
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "auto":
+            raise ValueError(f"must be a whole number of steps or auto, not {value!r}")
+        return value
+
+
+class EditRequest(Strict):
+    """A whole request."""
+
+    version: Literal[1]
+    input: Input = Input()
+    time: Literal["frames", "seconds"] = "frames"
+    space: Space = "start"
+    length: Annotated[int, Field(gt=1)] | None = None
+    keep: Keep | None = None
+    targets: list[Target] = Field([])
+    path: PathSpec | None = None
+    avoid: list[SolidSpec] = Field([])
+    limits: list[Limit] = Field([])
+    mask: Mask | None = None
+    blend: Blend | None = None
+    run: Run = Run()
+    then: str | None = None
+    """Another request, for what this one makes."""
+
+
+def check_request(document: Document) -> EditRequest:
+    """The request in a document.
+
+    Raises:
+        Problems: everything that is wrong with its words, each with its line.
+    """
+    try:
+        return EditRequest.model_validate(document.values)
+    except ValidationError as error:
+        problems = [_problem(document, entry) for entry in error.errors()]
+        seen: dict[tuple[int, int, str], Problem] = {(p.line, p.column, p.message): p for p in problems}
+        raise Problems(document.file, list(seen.values())) from error
+
+
+def request_of(values: dict[str, Any], file: str) -> tuple[EditRequest, Document]:
+    """A request made of values instead of a file, as the short forms of `mdtool edit` do."""
+    document = Document(file, values)
+    return check_request(document), document
+
+
+def resolved(path: str, beside: str) -> Path:
+    """A path in a request: as it is, or beside the request's own file."""
+    own = Path(path).expanduser()
+    if own.is_absolute() or own.exists():
+        return own
+    return Path(beside).parent / own
+
+
+def _problem(document: Document, entry: Any) -> Problem:
+    """pydantic's finding in our words."""
+    key, kind, wrong = _written_key(document, entry["loc"]), entry["type"], entry.get("input")
+    message = str(entry["msg"]).removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        name = str(key[-1])
+        allowed = _fields_at(key[:-1])
+        message = f"there is no {name!r} here{suggestion(name, allowed)}; allowed: {', '.join(allowed)}"
+    elif kind == "missing":
+        message = f"{key_name(key[-1:])!r} is missing: add it"
+        if key == ("version",):
+            message = "`version` is missing: begin the file with `version: 1`"
+    elif kind == "literal_error":
+        choices = str(entry["ctx"]["expected"])
+        near = suggestion(str(wrong), re.findall(r"'(.*?)'", choices))
+        message = f"must be {choices}, not {wrong!r}{near}"
+    elif kind not in ("value_error",):
+        message = f"{message[0].lower()}{message[1:]}, not {wrong!r}"
+    return document.problem(key, message)
+
+
+def _written_key(document: Document, loc: Key) -> Key:
+    """pydantic's path without the names of the kinds it tried."""
+    key: Key = ()
+    values: Any = document.values
+    for part in loc:
+        inside = isinstance(values, dict) and part in values
+        inside = inside or (isinstance(values, list) and isinstance(part, int) and part < len(values))
+        if inside:
+            values = values[part]
+            key = (*key, part)
+        elif part == loc[-1] and isinstance(values, dict) and isinstance(part, str):
+            key = (*key, part)
+    return key
+
+
+def _fields_at(key: Key) -> list[str]:
+    """Words that may be written at a key."""
+    model: Any = EditRequest
+    for part in key:
+        if isinstance(part, int):
+            continue
+        field = next((f for name, f in model.model_fields.items() if (f.alias or name) == part), None)
+        if field is None:
+            return []
+        model = _model_in(field.annotation) or model
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[Strict] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Strict):
+        return annotation
+    return next((found for part in typing.get_args(annotation) if (found := _model_in(part))), None)

@@ -1,0 +1,44 @@
+"""An input that the run makes itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from mdtool.editing.decoding import smooth_steps
+from mdtool.editing.request import EditRequest
+from mdtool.editing.source import Source
+from mdtool.errors import MdtoolError
+from mdtool.methods.contract import sample_generators
+from mdtool.methods.generate import Generator
+from mdtool.motion.motion import Motion
+
+
+@torch.no_grad()
+def sampled_source(generator: Generator, request: EditRequest) -> Source:
+    """The sample of a seed, decoded as the edit will decode, so that its noise is its own exactly.
+
+    Raises:
+        MdtoolError: the run does not know the action.
+    """
+    wanted, method = request.input.generate, generator.method
+    assert wanted is not None
+    if wanted.action is not None and wanted.action not in generator.actions:
+        raise MdtoolError(f"input.generate: no action {wanted.action!r}: the run knows {', '.join(generator.actions)}")
+    device = next(method.parameters()).device
+    noise = method.noise(sample_generators(wanted.seed, 0, 1), request.length).to(device)
+    label = None
+    if wanted.action is not None and request.run.condition == "keep":
+        label = torch.tensor([generator.actions.index(wanted.action)], device=device)
+    rot6d, root = method.to_motion(
+        method.decode(noise, label, **method.smooth_options(smooth_steps(request.run))).float()
+    )
+    motion = Motion(
+        rot6d=rot6d[0].cpu().numpy().astype(np.float32),
+        root=root[0].cpu().numpy().astype(np.float32),
+        fps=generator.fps,
+        action=wanted.action or "",
+        name=f"{wanted.action or 'sample'} of seed {wanted.seed}",
+        noise=noise[0].cpu().numpy(),
+    )
+    return Source(motion, None, generator.fps, motion.name, provenance={"checkpoint_sha256": generator.sha256})

@@ -1,0 +1,295 @@
+"""Edits from their plans to motions: start, search, place, and always the best result so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdtool.editing.decoding import Decoder
+from mdtool.editing.inversion import Start, find_start
+from mdtool.editing.optimiser import Judged, NoiseSearch, Search, SeededRandomness
+from mdtool.editing.placement import Placement
+from mdtool.editing.plan import Plan
+from mdtool.editing.program import Program
+from mdtool.editing.regularisers import content_weight, decorrelation_weight
+from mdtool.errors import MdtoolError
+from mdtool.methods.contract import sample_generators
+from mdtool.methods.generate import Generator
+from mdtool.motion.motion import Motion
+
+_MEASURED = 5
+"""Steps after which the time of one is known well enough to plan for a budget."""
+_RADIUS = 1e-2
+"""Weight of the radius penalty of latents without a time axis."""
+_NOT_TO_THE_END = ("out of time", "interrupted")
+
+Progress = Callable[[int, int, float], None]
+"""Called with (steps done, steps in all, objective error in metres)."""
+
+
+@dataclass
+class Edited:
+    """What an edit made: one motion per variation, in the world of its input."""
+
+    plan: Plan
+    motions: list[Motion]
+    before: Motion | None
+    """The input, cut to the edit's frames; None for joint places."""
+    losses: list[float]
+    steps: int
+    start: Start
+    seconds: float
+    ended: str
+    """finished, stopped early, out of time, or interrupted."""
+    warnings: list[str] = field(default_factory=list)
+
+
+class _Job(NamedTuple):
+    """One plan in a batch."""
+
+    plan: Plan
+    start: Start
+    program: Program
+    rows: range
+    """Its samples in the batch."""
+
+
+class Session:
+    """Edits of one run. The network stays as it is; what is searched is its noise."""
+
+    def __init__(self, generator: Generator, force: bool = False) -> None:
+        self.decoder, self.force = Decoder(generator), force
+        self.method, self.device = generator.method, self.decoder.device
+
+    def edit(
+        self,
+        plans: Sequence[Plan],
+        seconds: float | None = None,
+        progress: Progress | None = None,
+        save: Callable[[list[Edited]], None] | None = None,
+        save_every_s: float = 5.0,
+        anchors: Sequence[Tensor | None] | None = None,
+    ) -> list[Edited]:
+        """Search for all plans in one batch; told to stop by Ctrl-C, the best so far.
+
+        The plans must share how they search and decode (their `run` sections and tasks); see `alike`.
+
+        Args:
+            seconds: budget; the schedule is shortened to fit.
+            save: given what there is now and then.
+            anchors: per plan the noise that the content term draws towards, of an edit before this one.
+
+        Raises:
+            MdtoolError: an edit cannot begin, or the memory does not suffice.
+        """
+        began_s = time.monotonic()
+        batch = _Batch(self.decoder, plans, self.force, anchors)
+        searching, mode = batch.searching, plans[0].request.run.checkpoint
+        ended, saved_s, first_s = "finished", time.monotonic(), time.monotonic()
+        try:
+            while not searching.done:
+                batch.step(mode)
+                now_s = time.monotonic()
+                if seconds is not None and searching.taken == _MEASURED:
+                    fit = int((seconds - (first_s - began_s)) * _MEASURED / (now_s - first_s))
+                    searching.plan(min(searching.planned, max(fit, _MEASURED + 1)))
+                if progress:
+                    progress(searching.taken, searching.planned, float(searching.best_error.mean()))
+                if seconds is not None and now_s - began_s > seconds:
+                    ended = "out of time"
+                    break
+                if save and now_s - saved_s > save_every_s and searching.taken > _MEASURED:
+                    save(batch.made("interrupted", now_s - began_s))
+                    saved_s = time.monotonic()
+        except KeyboardInterrupt:
+            ended = "interrupted"
+        if ended == "finished" and searching.taken < searching.planned:
+            ended = "stopped early"
+        return batch.made(ended, time.monotonic() - began_s)
+
+
+def alike(plan: Plan, decoder: Decoder) -> tuple[object, ...]:
+    """What plans must share to be searched for in one batch."""
+    labelled = decoder.action(plan, 1) is not None
+    run = plan.request.run.model_dump_json(exclude={"variations", "seed"})
+    return run, plan.steps, plan.content, plan.task in ("edit", "generate"), labelled, decoder.frames(plan)
+
+
+class _Batch:
+    """The search of several plans at once."""
+
+    def __init__(
+        self, decoder: Decoder, plans: Sequence[Plan], force: bool, anchors: Sequence[Tensor | None] | None
+    ) -> None:
+        self.decoder, self.checkpointing = decoder, False
+        self.jobs: list[_Job] = []
+        run = plans[0].request.run
+        noise, residuals, actions, rngs, drawn = [], [], [], [], []
+        for place, plan in enumerate(plans):
+            count = plan.request.run.variations
+            reference = decoder.features(plan)
+            start = find_start(decoder, plan, reference, force)
+            program = Program(plan.goals, plan.frames, plan.fps, None if plan.free else start.placement)
+            first = sum(len(job.rows) for job in self.jobs)
+            self.jobs.append(_Job(plan, start, program, range(first, first + count)))
+            own = sample_generators(plan.request.run.seed, 0, count)
+            noise.append(self._variations(plan, start, own))
+            residuals.append(self._residual(plan, start, reference))
+            actions.append(decoder.action(plan, count))
+            rngs += own
+            anchor = anchors[place] if anchors else None
+            drawn.append(noise[-1] if anchor is None else anchor.to(noise[-1]).expand_as(noise[-1]))
+        begin = torch.cat(noise)
+        labels = [action for action in actions if action is not None]
+        self.action = torch.cat(labels) if labels else None
+        self.residual = self._stacked(residuals)
+        search = search_of(plans[0], begin, decoder.method.time_axis)
+        axis = search.time_axis if search.decorrelation else None
+        self.coarse = run.coarse
+        self.searching = NoiseSearch(self._task, begin, search, SeededRandomness(begin, axis, rngs), torch.cat(drawn))
+
+    def _task(self, z: Tensor, rows: Tensor) -> Judged:
+        half = self.coarse and self.searching.taken < self.searching.planned // 2
+        rot6d, root = self._motions(z, rows, half)
+        return self._judge(rot6d, root, rows)
+
+    def _motions(self, z: Tensor, rows: Tensor, half: bool = False) -> tuple[Tensor, Tensor]:
+        action = None if self.action is None else self.action[rows]
+        features = self.decoder.decode(self.jobs[0].plan, z, action, self.checkpointing, half)
+        if self.residual is not None:
+            features = features + self.residual[rows]
+        return self.decoder.motions(features)
+
+    def _judge(self, rot6d: Tensor, root: Tensor, rows: Tensor) -> Judged:
+        """Each plan's judgement of its own samples."""
+        if len(self.jobs) == 1:
+            return self.jobs[0].program.judge(rot6d, root)
+        parts, order = [], []
+        for job in self.jobs:
+            mine = ((rows >= job.rows.start) & (rows < job.rows.stop)).nonzero().flatten()
+            if len(mine):
+                parts.append(job.program.judge(rot6d[mine], root[mine]))
+                order.append(mine)
+        back = torch.cat(order).argsort()
+        loss, error, met = (torch.cat([getattr(p, name) for p in parts])[back] for name in ("loss", "error", "met"))
+        return Judged(loss, {}, error, met)
+
+    def step(self, mode: str) -> None:
+        """One step; when the memory runs out, the same again with one sampling step in memory at a time.
+
+        Raises:
+            MdtoolError: it runs out even so.
+        """
+        self.checkpointing = self.checkpointing or mode == "step"
+        try:
+            self.searching.step()
+        except torch.OutOfMemoryError as error:
+            if mode != "auto" or self.checkpointing:
+                raise MdtoolError(
+                    f"the memory of {self.decoder.device} does not hold the search of {len(self.searching.noise)} "
+                    "motions at once: ask for fewer variations, or for a smaller `run.sampler`",
+                    exit_code=1,
+                ) from error
+            self.checkpointing = True
+            torch.cuda.empty_cache()
+            self.searching.step()
+
+    @torch.no_grad()
+    def made(self, ended: str, seconds: float) -> list[Edited]:
+        """The motions of the noise that counts: the last one when the search is over, else the best so far."""
+        searching = self.searching
+        everything = torch.arange(len(searching.noise))
+        noise = searching.best_noise
+        rot6d, root = self._motions(noise, everything)
+        judged = self._judge(rot6d, root, everything)
+        if ended not in _NOT_TO_THE_END:
+            last = self._motions(searching.noise, everything)
+            final = self._judge(*last, everything)
+            usable = torch.isfinite(final.loss)
+            if self.jobs[0].plan.request.run.select == "best":
+                usable &= final.loss <= judged.loss
+            noise, rot6d, root = (
+                torch.where(usable.reshape(-1, *[1] * (b.dim() - 1)), a, b)
+                for a, b in ((searching.noise, noise), (last[0], rot6d), (last[1], root))
+            )
+            judged = Judged(torch.where(usable, final.loss, judged.loss), {}, final.error, final.met)
+        return [self._edited(job, noise, rot6d, root, judged.loss, ended, seconds) for job in self.jobs]
+
+    def _edited(
+        self, job: _Job, noise: Tensor, rot6d: Tensor, root: Tensor, loss: Tensor, ended: str, seconds: float
+    ) -> Edited:
+        plan, rows = job.plan, list(job.rows)
+        placement = job.program.placement
+        if placement is None:
+            placement = job.program.place(replace(job.program, placement=Placement()).body(rot6d[rows], root[rows]))
+        motions = []
+        for place, sample in enumerate(rows):
+            clip = Motion(
+                rot6d=rot6d[sample, : plan.frames].float().cpu().numpy(),
+                root=root[sample, : plan.frames].float().cpu().numpy(),
+                fps=plan.fps,
+                action=self.decoder.label(plan),
+                name=f"{plan.source.name}, {plan.task}" + (f" {place}" if len(rows) > 1 else ""),
+                noise=noise[sample].float().cpu().numpy(),
+            )
+            own = placement.of(place) if np.ndim(placement.yaw) else placement
+            motions.append(plan.source.world.after(own).motion(clip))
+        before = plan.source.motion
+        before = None if before is None else before.slice(0, plan.frames)
+        told = job.start.warnings()
+        return Edited(plan, motions, before, loss[rows].tolist(), self.searching.taken, job.start, seconds, ended, told)
+
+    # ---- parts --------------------------------------------------------------------------------------------------
+
+    def _variations(self, plan: Plan, start: Start, rngs: list[torch.Generator]) -> Tensor:
+        """Latents [B, …] to begin with: z₀ cos a + n sin a for variations, or all new."""
+        run, decoder = plan.request.run, self.decoder
+        if plan.random:
+            return decoder.method.noise(rngs, decoder.frames(plan)).to(decoder.device)
+        noise = start.noise.expand(run.variations, *start.noise.shape).clone()
+        if not run.init_noise:
+            return noise
+        fresh = decoder.method.noise(rngs, decoder.frames(plan)).to(noise)
+        angle = run.init_noise * np.pi / 2
+        mixed = noise * float(np.cos(angle)) + fresh * float(np.sin(angle))
+        return torch.cat([noise[:1], mixed[1:]]) if run.variations > 1 else mixed
+
+    def _residual(self, plan: Plan, start: Start, reference: Tensor | None) -> Tensor | None:
+        """What the start's noise loses of the input [B, …], to be added to every decoded motion."""
+        if plan.request.run.residual == "none" or reference is None or start.how == "random":
+            return None
+        with torch.no_grad():
+            lost = reference - self.decoder.decode(plan, start.noise[None], self.decoder.action(plan, 1))
+        return lost.expand(plan.request.run.variations, *lost.shape[1:])
+
+    @staticmethod
+    def _stacked(residuals: Sequence[Tensor | None]) -> Tensor | None:
+        some = next((residual for residual in residuals if residual is not None), None)
+        if some is None:
+            return None
+        return torch.cat([some * 0 if residual is None else residual for residual in residuals])
+
+
+def search_of(plan: Plan, noise: Tensor, time_axis: int | None) -> Search:
+    """How to search for a plan, among latents [B, …] of this size."""
+    run, latent = plan.request.run, noise[0].numel()
+    tangled = run.decorrelation or 0.0
+    if run.decorrelation is None and plan.defaults.decorrelate and time_axis is not None:
+        tangled = decorrelation_weight(noise.shape[time_axis], latent)
+    return Search(
+        steps=plan.steps,
+        lr=run.lr,
+        warmup=min(run.warmup, plan.steps // 4),
+        content=content_weight(plan.content, latent),
+        decorrelation=tangled,
+        radius=_RADIUS if time_axis is None else 0.0,
+        perturbation=run.perturbation,
+        early_stop=run.stop == "early",
+        time_axis=time_axis,
+    )

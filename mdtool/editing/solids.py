@@ -1,0 +1,180 @@
+"""What a request may say of an obstacle."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from mdtool.config import Strict
+from mdtool.editing.joints import joint_indices
+
+SHAPES = (
+    "sphere",
+    "pillar",
+    "cylinder",
+    "box",
+    "capsule",
+    "wall",
+    "polygon",
+    "voxels",
+    "person",
+    "union",
+    "intersect",
+    "subtract",
+)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e4:
+        raise ValueError(f"must be a finite number in metres, not {value!r}")
+    return float(value)
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
+Ground = Annotated[list[Number], Field(min_length=2, max_length=2)]
+Place = Annotated[list[Number], Field(min_length=3, max_length=3)]
+GroundOrPlace = Annotated[list[Number], Field(min_length=2, max_length=3)]
+
+
+class Sphere(Strict):
+    """A ball."""
+
+    at: Place = Field([0.0, 0.0, 0.0])
+    radius: Positive
+
+
+class Pillar(Strict):
+    """An upright cylinder without ends."""
+
+    at: Ground = Field([0.0, 0.0])
+    radius: Positive
+
+
+class Cylinder(Strict):
+    """An upright cylinder from one height to another."""
+
+    at: Ground = Field([0.0, 0.0])
+    radius: Positive
+    low: Number = 0.0
+    high: Number
+
+    @model_validator(mode="after")
+    def _upright(self) -> Cylinder:
+        if self.low >= self.high:
+            raise ValueError(f"`low` ({self.low:g}) must be below `high` ({self.high:g})")
+        return self
+
+
+class Box(Strict):
+    """A box that stands on the floor, or on the height of a third number in `at`."""
+
+    at: GroundOrPlace = Field([0.0, 0.0])
+    """Centre of its base: [x, z], or [x, y, z]."""
+    size: Annotated[list[Positive], Field(min_length=3, max_length=3)]
+    """Width along x, height, depth along z."""
+    yaw: Number = 0.0
+    """Degrees about the vertical."""
+    round: Annotated[float, BeforeValidator(_number), Field(ge=0)] = 0.0
+    """Radius of its edges."""
+
+
+class Capsule(Strict):
+    """Everything within a radius of a line."""
+
+    start: Place
+    end: Place
+    radius: Positive
+
+
+class Wall(Strict):
+    """A half-space: everything behind a plane."""
+
+    at: Place
+    normal: Place
+    """Out of the wall, towards where one may be."""
+
+    @model_validator(mode="after")
+    def _direction(self) -> Wall:
+        if not any(self.normal):
+            raise ValueError("`normal` is zero and has no direction: give e.g. [0, 0, -1]")
+        return self
+
+
+class Polygon(Strict):
+    """An upright prism over corners on the ground."""
+
+    corners: Annotated[list[Ground], Field(min_length=3)]
+    low: Number = 0.0
+    high: Number = 3.0
+
+
+class Voxels(Strict):
+    """Distances on a grid, from an .npz file with `distance` [x, y, z], `origin` [3] and `cell`, in metres."""
+
+    file: str
+
+
+class Person(Strict):
+    """Another person: capsules around the bones of a motion in the same space."""
+
+    file: str
+    clip: int = Field(0, ge=0)
+    radius: Positive = 0.08
+
+
+class ShapeSpec(Strict):
+    """Exactly one shape, or several put together."""
+
+    sphere: Sphere | None = None
+    pillar: Pillar | None = None
+    cylinder: Cylinder | None = None
+    box: Box | None = None
+    capsule: Capsule | None = None
+    wall: Wall | None = None
+    polygon: Polygon | None = None
+    voxels: Voxels | None = None
+    person: Person | None = None
+    union: Annotated[list[ShapeSpec], Field(min_length=1)] | None = None
+    intersect: Annotated[list[ShapeSpec], Field(min_length=1)] | None = None
+    subtract: Annotated[list[ShapeSpec], Field(min_length=2)] | None = None
+    """The first without the others."""
+
+    @model_validator(mode="after")
+    def _one(self) -> ShapeSpec:
+        given = [name for name in SHAPES if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"an obstacle has one shape, and this one has {' and '.join(given) or 'none'}: give one of "
+                f"{', '.join(SHAPES)}"
+            )
+        return self
+
+    @property
+    def kind(self) -> str:
+        """Name of the shape."""
+        return next(name for name in SHAPES if getattr(self, name) is not None)
+
+
+class SolidSpec(ShapeSpec):
+    """An obstacle: its shape, how it moves, and how far to stay away from it."""
+
+    move: Annotated[list[list[Any]], Field(min_length=1)] | None = None
+    """[frame, [x, y, z]] or [frame, [x, y, z], yaw in degrees]: shifts it, linearly between these frames."""
+    safe: Annotated[float, BeforeValidator(_number), Field(ge=0)] = 0.10
+    """Metres between the body's skin and the obstacle."""
+    joints: Any = "all"
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
+    must: Annotated[float, BeforeValidator(_number), Field(ge=0)] | None = None
+    """How deep the skin may be inside it at most, metres."""
+
+    @model_validator(mode="after")
+    def _readable(self) -> SolidSpec:
+        joint_indices(self.joints)
+        for place, key in enumerate(self.move or []):
+            ok = len(key) in (2, 3) and isinstance(key[1], list) and len(key[1]) == 3
+            numbers = [key[0], *key[1], *key[2:]] if ok else []
+            if not ok or not all(isinstance(n, int | float) and abs(n) < 1e5 for n in numbers):
+                raise ValueError(f"move[{place}] must be [frame, [x, y, z]] or [frame, [x, y, z], yaw], not {key}")
+        return self

@@ -1,0 +1,226 @@
+"""`mdtool edit` as typed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mdtool.editing.optimiser import NoiseSearch
+from mdtool.motion.file import file_sha256, read_motions, write_motions
+from mdtool.motion.marks import marks_of
+from tests.cli.command_line import done, mdtool, refused
+from tests.motion.smooth_motion import smooth_clips
+
+ONE = ("--threads", 1)
+QUICK = (*ONE, "--steps", 6, "--run", "runs/debug")
+TARGET = "version: 1\ntargets:\n  - {at: 40, joint: pelvis, xz: [0.2, 0.3]}\n"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run, and samples of it with their noise."""
+    folder = tmp_path_factory.mktemp("edit")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_motions("motions.h5", smooth_clips(6, frames=60, tested=1))
+        done("train", "--preset", "debug", *ONE)
+        done("sample", "--count", 3, "--sampler", "ddim", "--steps", 10, *ONE)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _place(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("runs", "sample.h5", "motions.h5"):
+        (tmp_path / name).symlink_to(trained / name)
+    monkeypatch.chdir(tmp_path)
+
+
+def request(text: str = TARGET, name: str = "edit.yaml") -> str:
+    Path(name).write_text(text, "utf-8")
+    return name
+
+
+def test_an_edit_starts_from_the_stored_noise_and_tells_what_it_did() -> None:
+    printed = done("edit", "sample.h5", "--clip", 1, "--request", request(), "--report", "report.json", *QUICK)
+    before, after = read_motions("sample.h5")[1], read_motions("edited.h5")
+    report = json.loads(Path("report.json").read_text())["edits"][0]
+    assert report["start"] == "stored"
+    assert report["reconstruction_m"] < 1e-4
+    assert report["variations"][0]["targets"][0]["key"] == "targets[0]"
+    assert after[0].action == before.action
+    assert after.noise is not None
+    assert 1e-6 < np.abs(after.noise[0] - before.noise).max() < 1
+    np.testing.assert_allclose(after[0].root[0, [0, 2]], before.root[0, [0, 2]], atol=1e-3)
+    assert "edit of seed 0 sample 1, 60 frames, 6 steps" in printed
+    assert printed.rstrip().endswith(
+        "next: mdtool render edited.h5 --beside sample.h5 --ghost --show targets --out video.mp4"
+    )
+
+
+def test_the_file_remembers_where_it_comes_from() -> None:
+    done("edit", "sample.h5", "--request", request(), *QUICK)
+    history = read_motions("edited.h5").provenance
+    assert history["parents"] == {"sample.h5": file_sha256("sample.h5")}
+    assert history["edits"][0]["request"]["targets"][0]["xz"] == [0.2, 0.3]
+    (point,) = marks_of(history, 0).points
+    assert point.frame == 40
+
+
+def test_an_empty_edit_with_a_constant_residual_is_the_input() -> None:
+    text = "version: 1\nkeep: {content: strong}\nrun: {residual: constant, lr: 0.000001}\n"
+    done("edit", "motions.h5", "--request", request(text), "--force", *QUICK)
+    before, after = read_motions("motions.h5")[0], read_motions("edited.h5")[0]
+    assert np.abs(after.positions() - before.positions()).max() < 1e-3
+
+
+def test_an_unmet_must_is_exit_3() -> None:
+    text = TARGET.replace("0.3]", "0.3], must: 0.001")
+    ran = mdtool("edit", "sample.h5", "--request", request(text), *QUICK)
+    assert ran.code == 3
+    assert "missed: targets[0] (pelvis at x 0.20, z 0.30) by" in ran.out
+    assert Path("edited.h5").exists()
+
+
+def test_mistakes_come_one_per_line_and_nothing_is_written() -> None:
+    name = request("version: 1\nlenght: 3\ntargets:\n  - {at: 99, joint: head, y: 1}\n")
+    ran = mdtool("edit", "sample.h5", "--request", name, *QUICK)
+    assert ran.code == 2
+    assert ran.err.splitlines() == [
+        "mdtool: edit.yaml:2:1  lenght  there is no 'lenght' here, did you mean 'length'?; allowed: version, input, "
+        "time, space, length, keep, targets, path, avoid, limits, mask, blend, run, then"
+    ]
+    as_json = mdtool("edit", "sample.h5", "--request", name, "--json", *QUICK)
+    assert as_json.code == 2
+    assert json.loads(as_json.out)["problems"][0]["line"] == 2
+    assert not Path("edited.h5").exists()
+
+
+def test_what_seems_infeasible_names_force() -> None:
+    name = request(TARGET.replace("0.2", "40"))
+    ran = mdtool("edit", "sample.h5", "--request", name, *QUICK)
+    assert ran.code == 2
+    assert ran.err.splitlines()[-1] == "mdtool: --force tries what seems infeasible"
+    done("edit", "sample.h5", "--request", name, "--force", *QUICK)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("edit", "sample.h5"), "give either a --request, or a short form such as `mdtool edit refine FILE`"),
+        (("edit", "a.h5", "b.h5", "--request", "x"), "mdtool edit takes one FILE, or a short form"),
+        (("edit", "blend", "a.h5"), "mdtool edit blend takes FILE OTHER, to go over from one clip into another"),
+        (("edit", "sample.h5", "--request", "none.yaml"), "cannot read none.yaml: No such file or directory"),
+        (("edit", "none.h5", "--request", "edit.yaml", *QUICK), "no such file: none.h5"),
+        (("edit", "sample.h5", "--clip", 7, "--request", "edit.yaml", *QUICK), "sample.h5 has no clip 7"),
+        (("edit", "--request", "edit.yaml", *QUICK), "edit.yaml: no motion to edit: name a FILE, or give `input"),
+        (("edit", "sample.h5", "--request", "edit.yaml", "--run", "runs/none", *ONE), "runs/none"),
+    ],
+)
+def test_bad_words(words: tuple[object, ...], told: str) -> None:
+    request()
+    assert told in refused(*words)
+
+
+def test_a_dry_run_needs_no_network() -> None:
+    request(
+        TARGET + "avoid:\n  - box: {at: [1, 1], size: [0.4, 1, 0.4]}\n    move: [[0, [0, 0, 0]], [59, [0, 0, 1]]]\n"
+    )
+    code = (
+        "import sys; from mdtool.cli.app import app\n"
+        "words = ['edit', 'sample.h5', '--request', 'edit.yaml', '--run', 'runs/debug', '--dry-run']\n"
+        "app(words, standalone_mode=False); assert 'torch' not in sys.modules"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "wrote edited.plan.png: the plan from above" in ran.stdout
+    with Image.open("edited.plan.png") as picture:
+        colours = {colour[1] for colour in picture.convert("RGB").getcolors(100_000) or []}
+    assert len(colours) > 8
+    assert not Path("edited.h5").exists()
+    told = mdtool("edit", "sample.h5", "--request", "edit.yaml", "--dry-run", "--json", "--run", "runs/debug")
+    assert [goal["key"] for goal in json.loads(told.out)["plans"][0]["goals"]] == ["targets[0]", "avoid[0]"]
+
+
+def test_short_forms() -> None:
+    Path("way.csv").write_text("frame,x,z\n0,0,0\n50,0.3,0.4\n")
+    for words, task in (
+        (("refine", "motions.h5", "--frames", "0-59"), "refine"),
+        (("complete", "motions.h5", "--joints", "six"), "complete"),
+        (("inbetween", "motions.h5", "motions.h5"), "in-between"),
+        (("blend", "motions.h5", "motions.h5"), "blend"),
+        (("path", "sample.h5", "way.csv"), "edit"),
+    ):
+        done("edit", *words, "--report", "report.json", *QUICK)
+        assert json.loads(Path("report.json").read_text())["edits"][0]["task"] == task
+        assert len(read_motions("edited.h5")[0]) == 60
+
+
+def test_joint_places_are_refined() -> None:
+    clip = read_motions("motions.h5")[0]
+    np.savez("noisy.npz", joints=clip.positions()[:, :22], fps=20.0)
+    done("edit", "refine", "noisy.npz", *QUICK)
+    found = read_motions("edited.h5")[0]
+    off = (found.positions() - clip.positions()).mean((0, 1))
+    assert np.abs(off[[0, 2]]).max() < 0.3  # placed where the places were, whatever the network is worth
+    np.savez("short.npz", joints=clip.positions()[:, :20], fps=20.0)
+    assert "joints must be [frames, 22 or 24, 3]" in refused("edit", "refine", "short.npz", *QUICK)
+
+
+def test_variations_and_clips_make_one_file() -> None:
+    text = TARGET + "run: {variations: 2, init_noise: 0.3}\n"
+    done("edit", "sample.h5", "--clip", 0, "--clip", 2, "--request", request(text), *QUICK)
+    motions = read_motions("edited.h5")
+    assert [clip.action for clip in motions] == ["hop", "hop", "wave", "wave"]
+    assert np.abs(motions.noise[0] - motions.noise[1]).max() > 0.1
+    assert len(motions.provenance["marks"]) == 4
+
+
+def test_a_generated_input() -> None:
+    done("edit", "--request", request(TARGET + "input: {generate: {action: wave, seed: 3}}\n"), *QUICK)
+    motions = read_motions("edited.h5")
+    assert motions[0].action == "wave"
+    assert motions.provenance["edits"][0]["start"] == "stored"
+    text = TARGET + "input: {generate: {action: fly}}\n"
+    assert "no action 'fly': the run knows hop, sway, wave" in refused("edit", "--request", request(text), *QUICK)
+
+
+def test_edits_follow_each_other() -> None:
+    request("version: 1\ntargets:\n  - {at: 20, joint: head, y: 1.4}\nrun: {anchor: original}\n", "second.yaml")
+    done("edit", "sample.h5", "--request", request(TARGET + "then: second.yaml\n"), *QUICK)
+    assert read_motions("edited.h5").provenance["edits"][0]["file"] == "second.yaml"
+    done("edit", "edited.h5", "--request", "second.yaml", "--report", "report.json", "--out", "third.h5", *QUICK)
+    report = json.loads(Path("report.json").read_text())["edits"][0]
+    assert report["start"] == "stored"
+    assert report["reconstruction_m"] < 1e-4
+    request("version: 1\nkeep: {}\nthen: loop.yaml\n", "loop.yaml")
+    ran = mdtool("edit", "sample.h5", "--request", "loop.yaml", *QUICK)
+    assert ran.code == 2
+    assert "do they go in a circle?" in ran.err
+
+
+def test_a_stop_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = NoiseSearch.step
+
+    def stop_at_four(search: NoiseSearch) -> None:
+        if search.taken == 4:
+            raise KeyboardInterrupt
+        step(search)
+
+    monkeypatch.setattr(NoiseSearch, "step", stop_at_four)
+    ran = mdtool("edit", "sample.h5", "--request", request(), "--report", "report.json", *QUICK)
+    assert ran.code == 130
+    assert "1 motions, 4 steps, interrupted" in ran.out
+    assert json.loads(Path("report.json").read_text())["edits"][0]["ended"] == "interrupted"
+    assert len(read_motions("edited.h5")) == 1
+
+
+def test_a_budget_shortens_the_search() -> None:
+    words = ("--steps", 20_000, "--seconds", 2, "--run", "runs/debug", *ONE)
+    done("edit", "sample.h5", "--request", request(), "--report", "report.json", *words)
+    assert json.loads(Path("report.json").read_text())["edits"][0]["steps"] < 20_000
