@@ -1,0 +1,206 @@
+"""Balanced EDM beyond the contract: magnitudes, two paths, warm-up, lengths, shapes, and what settings refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from mdtool.config import TrainConfig
+from mdtool.errors import MdtoolError
+from mdtool.losses.balanced import balanced_losses
+from mdtool.methods.balanced_edm import BalancedEDM
+from mdtool.methods.contract import Batch, sample_generators, step_generator
+from mdtool.motion.feature_groups import GROUPS, magnitude
+from mdtool.motion.motion import TRAIN, MotionSet
+from mdtool.training.batches import WindowSource
+from mdtool.training.loop import Trainer
+from tests.motion.smooth_motion import smooth_clips
+
+SMALL: dict[str, Any] = {
+    "frames": 64, "shortest": 32, "channels": 16, "multipliers": [1, 2], "blocks": 1, "attention": [1],
+    "head_channels": 16, "sample_steps": 4,
+}  # fmt: skip
+
+
+def clips(count: int = 8) -> MotionSet:
+    """Clips of 70 frames and more without actions, each with a body of its own."""
+    motions = smooth_clips(count)
+    motions.action[:] = -1
+    motions.betas = np.random.default_rng(0).standard_normal((count, 10)).astype(np.float32)
+    return motions
+
+
+def source(method: BalancedEDM, motions: MotionSet, batch: int = 4) -> WindowSource:
+    return WindowSource(motions, TRAIN, method.frames, batch, 0, labelled=False, bucket=method.bucket)
+
+
+def fitted(motions: MotionSet | None = None, **settings: Any) -> BalancedEDM:
+    torch.manual_seed(0)
+    method = BalancedEDM({**SMALL, **settings}, [], 20.0)
+    method.fit_statistics(source(method, motions or clips()).random)
+    return method
+
+
+def features(method: BalancedEDM, batch: Batch) -> Tensor:
+    assert batch.betas is not None
+    return method.with_betas(method.from_motion(batch.rot6d, batch.root), batch.betas)
+
+
+def test_magnitudes_of_what_the_network_sees() -> None:
+    method = fitted()
+    x0 = method.normaliser(features(method, source(method, clips()).random(512)))
+    rng = torch.Generator().manual_seed(0)
+    for sigma in (0.05, 1.0, 20.0):
+        noisy = x0 + sigma * torch.randn(x0.shape, generator=rng)
+        seen = method.precondition.input(torch.tensor(sigma)) * noisy
+        for group in GROUPS:
+            assert abs(float(magnitude(seen[:, group.channels])) - 1) < 0.02, (group.name, sigma)
+
+
+def test_the_denoiser_is_the_identity_without_noise() -> None:
+    method = fitted().eval()
+    with torch.no_grad():
+        for parameter in method.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+        x = torch.randn(2, 145, 32)
+        for sigma in (1e-2, 1e-4):
+            estimate = method._denoise(x, torch.full((2,), sigma))
+            assert float((estimate - x).abs().max()) < 20 * sigma
+
+
+def test_two_paths_and_two_optimisers() -> None:
+    method = fitted()
+    batch = source(method, clips()).batch(0)
+    found: dict[str, tuple[bool, bool]] = {}
+
+    def minimise(values: Tensor, name: str = "network") -> None:
+        parts = (method.network.parameters(), method.uncertainty.parameters())
+        reached = [
+            torch.autograd.grad(values.sum(), list(part), allow_unused=True, retain_graph=True) for part in parts
+        ]
+        found[name] = (any(g is not None for g in reached[0]), any(g is not None for g in reached[1]))
+
+    method.training_step(batch, step_generator(0, 0), 1000, minimise)
+    assert found == {"network": (True, False), "uncertainty": (False, True)}
+    assert method.optimised()["uncertainty"].lr == 1e-3
+    assert all(name.startswith("network.") for name in method.averaged())
+
+
+def test_the_first_steps_are_weighted_by_lambda_alone() -> None:
+    method = fitted(uncertainty_warmup=10)
+    batch = source(method, clips()).batch(0)
+    early, late = (
+        method.training_step(batch, step_generator(0, 0), step, lambda values, name="": None) for step in (9, 10)
+    )
+    plain = fitted(balance="edm").losses(batch, step_generator(0, 0))
+    torch.testing.assert_close(early["denoising"], plain["denoising"])
+    assert not torch.allclose(late["denoising"], plain["denoising"])
+    errors = torch.stack([early[f"error_{group.name}"] for group in GROUPS], dim=1)
+    assert (errors > 0).all()
+    sizes = torch.tensor([float(group.size) for group in GROUPS])
+    again = balanced_losses(errors, torch.ones(4, 1), torch.zeros(4, 4), sizes, method.normaliser.weights(), "edm")
+    assert again.denoising.shape == late["denoising"].shape
+
+
+def test_lengths() -> None:
+    method = fitted()
+    assert method.describe().frames == (32, 64)
+    rngs = sample_generators(0, 0, 2)
+    assert method.noise(rngs, 46).shape == (2, 145, 46)
+    with pytest.raises(MdtoolError, match="use --frames 44"):
+        method.noise(rngs, 45)
+    lengths = {source(method, clips(12)).batch(step).root.shape[1] for step in range(6)}
+    assert lengths == {64}, "clips of 70 frames and more give the longest window"
+
+
+def test_labels_and_shapes_of_samples() -> None:
+    method = fitted().eval()
+    noise = method.noise(sample_generators(0, 0, 3), 32)
+    with torch.no_grad():
+        plain = method.decode(noise, None)
+        assert torch.equal(method.decode(noise, torch.tensor([0, 1, 2])), plain)
+        shapes = method.to_betas(plain)
+    assert shapes is not None
+    torch.testing.assert_close(shapes, plain[:, 135:].mean(-1))
+    assert method.describe().conditions == "none"
+    same = clips()
+    same.betas = None
+    assert fitted(same).to_betas(plain) is None
+
+
+def test_churn_is_noise_of_the_sample_itself() -> None:
+    method = fitted(churn=8.0).eval()
+    noise = method.noise(sample_generators(0, 0, 2), 32)
+    with torch.no_grad():
+        first, again = method.decode(noise, None), method.decode(noise, None)
+        ode = method.decode(noise, None, churn=0.0)
+        alone = method.decode(noise[1:], None)
+    assert torch.equal(first, again)
+    assert (first - ode).abs().max() > 1e-4
+    torch.testing.assert_close(alone[0], first[1], atol=1e-4, rtol=0)
+
+
+def test_guide_of_the_same_weights_changes_nothing() -> None:
+    method = fitted().eval()
+    noise = method.noise(sample_generators(0, 0, 2), 32)
+    with torch.no_grad():
+        guided = method.decode(noise, None, guide=method, autoguidance=3.0)
+        torch.testing.assert_close(guided, method.decode(noise, None), atol=1e-4, rtol=0)
+
+
+def test_rotations_that_are_none_are_refused() -> None:
+    motions = clips()
+    motions.rot6d = motions.rot6d * 1.3
+    with pytest.raises(MdtoolError, match="where 1 belongs"):
+        fitted(motions, heading=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"frames": 63}, "multiple of 2"),
+        ({"shortest": 80}, "must not exceed"),
+        ({"sigma_min": 90.0}, "below sigma_max"),
+        ({"guidance": 2.0}, "conditional = true"),
+        ({"balance": "none"}, "balance"),
+        ({"width": 3}, "width"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(MdtoolError, match=message):
+        BalancedEDM({**SMALL, **settings}, [], 20.0)
+
+
+def trained(normaliser: str, steps: int = 400) -> BalancedEDM:
+    """A network that has learnt eight clips nearly by heart, with its averaged weights."""
+    motions = clips()
+    method = fitted(motions, normaliser=normaliser, channels=32, mirror=0.0, uncertainty_warmup=50, frames=32)
+    config = TrainConfig(
+        steps=steps, batch=8, lr=1e-2, lr_final=0.0, warmup_steps=10, adam_beta2=0.99, ema=[0.1], ema_kind="power"
+    )
+    trainer = Trainer(method, source(method, motions, 8), config, torch.device("cpu"))
+    while trainer.step < steps:
+        trainer.train_step()
+    for name, tensor in trainer.ema.weights(0.1).items():
+        method.get_parameter(name).data.copy_(tensor)
+    return method.eval()
+
+
+@pytest.mark.slow
+def test_scaled_rotations_stay_rotations_and_shapes_stay_still() -> None:
+    """Raw columns leave the unit sphere and the right angle further under z-scores; betas hardly move in a clip."""
+    residuals = {}
+    for normaliser in ("em", "hml_z"):
+        method = trained(normaliser)
+        with torch.no_grad():
+            made = method.decode(method.noise(sample_generators(0, 0, 16), 32), None, steps=16)
+        first, second = method.to_raw_motion(made)[0][:, :, 1:22].unflatten(-1, (2, 3)).unbind(-2)
+        residuals[normaliser] = float((first.norm(dim=-1) - 1).abs().mean() + (first * second).sum(-1).abs().mean())
+        if normaliser == "em":
+            betas = made[:, GROUPS[3].channels]
+            assert float(betas.std(-1).mean() / betas.mean(-1).std()) < 0.1
+    assert residuals["em"] < residuals["hml_z"]
