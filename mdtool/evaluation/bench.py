@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from mdtool.config import TrainConfig
 from mdtool.methods.contract import Batch, Method, sample_generators, step_generator
@@ -25,7 +26,12 @@ def matrix_rate(device: torch.device, dtype: torch.dtype, repeats: int = 7) -> f
 
 
 def training_flops(method: Method, batch: int) -> float:
-    """GFLOP of one training step: 2 per weight and token forward, twice that backward, and attention's products."""
+    """GFLOP of one training step: 2 per weight and token forward, twice that backward, and attention's products.
+
+    A network of convolutions, whose levels differ in length, is counted while it runs.
+    """
+    if any(parameter.dim() == 3 for parameter in method.network.parameters()):  # type: ignore[union-attr]
+        return 3 * batch * _counted_flops(method) / 1e9
     tokens = method.frames // int(getattr(method.network, "patch", 1)) + 1
     work = 0.0
     for name, parameter in method.named_parameters():
@@ -37,6 +43,14 @@ def training_flops(method: Method, batch: int) -> float:
         if "in_proj_weight" in name:
             work += 4 * tokens**2 * parameter.shape[1]
     return 3 * batch * work / 1e9
+
+
+def _counted_flops(method: Method) -> float:
+    """FLOP of one call of the network for one motion."""
+    latent = method.noise(sample_generators(0, 0, 1)).to(next(method.parameters()))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        method.network(latent, latent.new_zeros(1), torch.zeros(1, dtype=torch.int64, device=latent.device))  # type: ignore[operator]
+    return float(counter.get_total_flops())
 
 
 def bench(method: Method, batch: int, device: torch.device, precision: str, repeats: int = 3) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from mdtool.errors import MdtoolError
 from mdtool.motion.contacts import sliding, sole_heights, support_speeds
 from mdtool.motion.kinematics import positions_of
 from mdtool.motion.motion import MotionSet
-from mdtool.motion.skeleton import PARENTS
+from mdtool.motion.skeleton import MIRROR_PAIRS, PARENTS
 
 _FRAMES_AT_ONCE = 20_000
 """Frames whose positions are in memory together: 24 joints of 3 doubles each, 12 MB."""
@@ -81,6 +81,16 @@ def bone_length_deviation(positions: np.ndarray, fps: float, parents: tuple[int,
     return _mean(np.linalg.norm(bones, axis=-1).std(0))
 
 
+def limb_asymmetry(positions: np.ndarray, fps: float) -> float:
+    """Difference between the lengths of a left bone and its right twin, averaged over pairs and frames; metres.
+
+    Zero for motions of the built-in skeleton; a measure for positions that come from elsewhere.
+    """
+    bones = np.linalg.norm(positions - positions[:, [max(parent, 0) for parent in PARENTS]], axis=-1)
+    left, right = (list(side) for side in zip(*MIRROR_PAIRS, strict=True))
+    return _mean(np.abs(bones[:, left] - bones[:, right]))
+
+
 def motion_energy(positions: np.ndarray, fps: float) -> float:
     """Mean speed of the joints through the world; metres per second."""
     return _mean(np.linalg.norm(np.diff(positions, axis=0), axis=-1)) * fps
@@ -110,6 +120,7 @@ METRICS = (
     Metric("floating", "cm", 100, floating),
     Metric("jitter", "m/s³", 1, jitter),
     Metric("bone length deviation", "mm", 1000, bone_length_deviation),
+    Metric("limb asymmetry", "mm", 1000, limb_asymmetry),
     Metric("motion energy", "m/s", 1, motion_energy),
     Metric("limb energy", "m/s", 1, limb_energy),
 )

@@ -22,6 +22,20 @@ def test_flops_of_the_thesis_network_agree_with_a_count_by_hand() -> None:
     assert training_flops(method, 64) == pytest.approx(408, rel=0.02)
 
 
+def test_flops_of_convolutions_count_every_level_at_its_own_length() -> None:
+    small = {"frames": 32, "channels": 16, "multipliers": [1, 2], "blocks": 1, "attention": [], "head_channels": 16}
+    method = build_generator("balanced-edm", small, [], 20.0)
+    lengths = {"0": 32, "1": 16}
+    by_hand = 0.0
+    for name, weight in method.named_parameters():
+        if not name.startswith("network.") or weight.dim() < 2:
+            continue
+        level = name.split(".")[2][0] if name.split(".")[1] in ("enc", "dec") else "0"
+        by_hand += 2 * weight.numel() * (lengths[level] if weight.dim() == 3 else 1)
+    by_hand += 2 * 2 * 16 * 16 * 32  # the decoder's first block attends: two products of 16 x 16 frames, 32 channels
+    assert training_flops(method, 5) == pytest.approx(3 * 5 * by_hand / 1e9, rel=1e-6)
+
+
 def test_every_part_is_timed_and_rates_follow() -> None:
     table = load_preset("debug")
     method = build_generator("mdm", table["model"], ["a", "b"], 20.0)

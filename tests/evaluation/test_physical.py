@@ -100,6 +100,20 @@ def test_bones_made_of_rotations_keep_their_length_and_stretched_ones_do_not() -
     assert physical.bone_length_deviation(stretched, FPS) == pytest.approx(0.01 / 23, rel=1e-4)
 
 
+def test_limb_asymmetry() -> None:
+    """The built-in skeleton is symmetric; a left shin longer by 3 cm is one pair of nine."""
+    positions = positions_of_rest()
+    assert physical.limb_asymmetry(positions, FPS) == pytest.approx(0, abs=1e-9)
+    longer = positions.copy()
+    longer[:, 7] += np.array([0, -0.03, 0])
+    longer[:, 10] += np.array([0, -0.03, 0])
+    assert physical.limb_asymmetry(longer, FPS) == pytest.approx(0.03 / 9, rel=1e-6)
+
+
+def positions_of_rest() -> np.ndarray:
+    return np.broadcast_to(rest_positions(), (5, 24, 3)).copy()
+
+
 def test_metrics_in_seconds_do_not_depend_on_the_frame_rate() -> None:
     slow, fast = gliding(0.8, 40, fps=20.0), gliding(0.8, 200, fps=100.0)
     for measure in (physical.foot_skating, physical.foot_slip, physical.motion_energy):
