@@ -64,6 +64,9 @@ def evaluate(
     guidance: Annotated[
         float | None, typer.Option(help="Classifier-free guidance scale, 1 is off; the preset's own by default.")
     ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Scale of ddpm's step noise; the preset's own by default.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
 ) -> None:
@@ -103,14 +106,15 @@ def evaluate(
     tested: Any = None
     details: dict[str, Any] = {}
     parents: list[str | Path] = [data]
-    given = {"steps": steps, "sampler": sampler, "guidance": guidance}
+    given = {"steps": steps, "sampler": sampler, "guidance": guidance, "temperature": temperature}
     if target.is_dir():
         if not into_run:
             step = None if checkpoint is None else int(checkpoint)
             tested, details = _load(target, weights, where, ranks, step)
-    elif (weights, steps, sampler, guidance, checkpoint) != (None, None, None, None, None):
+    elif any(value is not None for value in (weights, *given.values(), checkpoint)):
         raise MdtoolError(
-            f"--weights, --checkpoint, --steps, --sampler and --guidance go with a run; {target} is a motion file"
+            "--weights, --checkpoint, --steps, --sampler, --guidance and --temperature go with a run; "
+            f"{target} is a motion file"
         )
     elif data.exists() and target.exists() and not data.samefile(target):
         tested = read_motions(target)

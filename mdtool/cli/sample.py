@@ -24,6 +24,10 @@ def sample(
     guidance: Annotated[
         float | None, typer.Option(help="Classifier-free guidance scale, 1 is off; the preset's own by default.")
     ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Scale of ddpm's step noise; below 1: likelier, less various motion."),
+    ] = None,
     autoguidance: Annotated[
         float | None, typer.Option(help="Scale of guidance by an earlier step of the run; 1 is off. Needs --guide.")
     ] = None,
@@ -56,7 +60,7 @@ def sample(
     console = Console(markup=False, quiet=not ranks.first)
     run = run or newest_run(Path("runs"), makes_motion=True)
     generator = load_generator(run, weights, where, ranks)
-    generator.options = {"steps": steps, "sampler": sampler, "guidance": guidance}
+    generator.options = {"steps": steps, "sampler": sampler, "guidance": guidance, "temperature": temperature}
     if (autoguidance is None) != (guide is None):
         raise MdtoolError("--autoguidance and --guide go together: a scale, and the step to guide away from")
     if guide is not None:
@@ -90,7 +94,8 @@ def sample(
             raise MdtoolError(f"{run}: {error}") from error
     motions.provenance = provenance(
         run=str(run), weights=generator.weights, checkpoint_sha256=generator.sha256, seed=seed, first=first,
-        steps=steps, sampler=sampler, guidance=guidance, autoguidance=autoguidance, guide=guide,
+        steps=steps, sampler=sampler, guidance=guidance, temperature=temperature,
+        autoguidance=autoguidance, guide=guide,
     )  # fmt: skip
     if ranks.first:
         write_motions(out, motions)

@@ -248,6 +248,8 @@ class Method(Trainable):
 
     time_axis: int | None = None
     """Which axis of `noise` [B, …] runs over the frames; None when none does."""
+    tempers = False
+    """Whether `decode` takes a `temperature`, 0 … 1: the scale of the noise that its sampler adds."""
     autoguides = False
     """Whether `decode` takes a weaker network of the same method as `guide`, with the scale `autoguidance`."""
 

@@ -65,10 +65,13 @@ class Generator:
             progress: told the number of finished samples after every batch of this process.
 
         Raises:
-            MdtoolError: a label or a length that the method was not trained for.
+            MdtoolError: a label or a length that the method was not trained for, or a temperature that it does not
+                take.
         """
         if not len(actions):
             raise MdtoolError("nothing to sample: ask for at least one motion")
+        if self.options.get("temperature") is not None and not self.method.tempers:
+            raise MdtoolError(f"the method {self.method.describe().method} takes no temperature: leave it out")
         if not self.conditional:
             actions = [-1] * len(actions)
         elif min(actions) < 0 or max(actions) >= len(self.actions):

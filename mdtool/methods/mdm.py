@@ -73,6 +73,9 @@ class MDMConfig(Strict):
     """Default number of sampling steps; all of them when not given."""
     guidance: float = 1.0
     """Default classifier-free guidance scale; 1 is off, as in the published protocols."""
+    temperature: float = Field(1.0, ge=0, le=1)
+    """Default scale of the noise that DDPM adds in a step: less of it gives likelier and less various motion (low-
+    temperature sampling; Kingma & Dhariwal 2018, section 6); 1 is the published sampler."""
 
     @model_validator(mode="after")
     def _consistent(self) -> MDMConfig:
@@ -95,6 +98,7 @@ class MDM(FeatureSpace):
     """The diffusion of MDM with its losses and samplers. Features and latents are [B, 25, 6, T]."""
 
     shares_batches = True
+    tempers = True
     time_axis = 3
     step_weight: Tensor
 
@@ -205,19 +209,24 @@ class MDM(FeatureSpace):
                 string goes to `space_timesteps` as it is ("ddim10").
             sampler: ddpm or ddim.
             guidance: classifier-free scale, 1 is off.
+            temperature: scale of ddpm's step noise; ddim has none.
             checkpointing: recompute each step in the backward pass.
 
         Raises:
-            MdtoolError: an unknown option value, or guidance without training for it.
+            MdtoolError: an unknown option value, guidance without training for it, or a temperature of ddim.
         """
         denoiser = self._denoiser(action, options.get("guidance"))
         process = self._process(options.get("steps"))
         sampler = options.get("sampler") or self.config.sampler
         checkpointing = bool(options.get("checkpointing", False))
+        temperature = options.get("temperature")
         if sampler == "ddim":
+            if temperature not in (None, 1.0):
+                raise MdtoolError("ddim adds no noise that a temperature could scale: use --sampler ddpm")
             decoded = ddim(denoiser, process, noise, checkpointing=checkpointing)
         elif sampler == "ddpm":
-            decoded = ddpm(denoiser, process, noise, step_noise(noise), checkpointing=checkpointing)
+            scale = self.config.temperature if temperature is None else float(str(temperature))
+            decoded = ddpm(denoiser, process, noise, step_noise(noise, scale), checkpointing=checkpointing)
         else:
             raise MdtoolError(f"no sampler {sampler!r}: choose ddpm or ddim")
         return self.unscaled(decoded)
@@ -239,7 +248,7 @@ class MDM(FeatureSpace):
 
     def published_options(self) -> dict[str, object]:
         """Ancestral sampling over every step, without guidance (Tevet et al. 2022, action-to-motion)."""
-        return {"steps": self.config.diffusion_steps, "sampler": "ddpm", "guidance": 1.0}
+        return {"steps": self.config.diffusion_steps, "sampler": "ddpm", "guidance": 1.0, "temperature": 1.0}
 
     def describe(self) -> Description:
         """Calls, length, rate and conditions."""
@@ -283,11 +292,11 @@ class MDM(FeatureSpace):
         return self.spectral_estimate(output, x_t, signal, noise, action)
 
 
-def step_noise(latent: Tensor) -> Callable[[int], Tensor]:
+def step_noise(latent: Tensor, scale: float = 1.0) -> Callable[[int], Tensor]:
     """Noise of DDPM's steps, drawn per sample from a CPU generator keyed by the bytes of its latent [B, …]."""
     rngs = content_generators(latent)
 
     def draw(step: int) -> Tensor:
-        return torch.stack([torch.randn(latent.shape[1:], generator=rng) for rng in rngs]).to(latent)
+        return scale * torch.stack([torch.randn(latent.shape[1:], generator=rng) for rng in rngs]).to(latent)
 
     return draw

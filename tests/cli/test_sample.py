@@ -83,6 +83,13 @@ def test_every_option_changes_the_motion_and_is_recorded(words: tuple) -> None:
     assert changed.provenance["command"] == f"mdtool sample --count 3 {words[0]} {words[1]} --threads 1"
 
 
+def test_the_temperature_goes_with_ddpm() -> None:
+    plain = sampled("--count", 3, "--sampler", "ddpm")
+    cool = sampled("--count", 3, "--sampler", "ddpm", "--temperature", 0.5)
+    assert np.abs(plain.rot6d - cool.rot6d).max() > 1e-4
+    assert cool.provenance["temperature"] == 0.5
+
+
 def test_defaults_spelt_out_change_nothing() -> None:
     plain = sampled("--count", 3)
     spelt = sampled("--count", 3, "--guidance", 1, "--steps", 10, "--sampler", "ddim", "--frames", 60)
@@ -111,6 +118,7 @@ def test_the_latent_of_every_motion_is_kept() -> None:
         (("runs/recogniser-debug",), "runs/recogniser-debug is a run of Recogniser and makes no motion"),
         (("--action", "fly"), "unknown action 'fly': runs/debug knows hop, sway, wave"),
         (("--steps", 11), "runs/debug: this run has 10 diffusion steps: --steps 11 is too many"),
+        (("--sampler", "ddim", "--temperature", 0.5), "ddim adds no noise that a temperature could scale"),
         (("--sampler", "euler"), "no sampler 'euler': choose ddpm or ddim"),
         (("--weights", "ema:0.5"), "no weights 'ema:0.5': choose from ema:0.9, raw"),
         (("--frames", 61), "runs/debug: this run was trained on 60 frames and cannot make 61"),

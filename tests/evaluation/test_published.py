@@ -41,9 +41,10 @@ def test_seeds_counts_and_spreads_are_the_published_ones() -> None:
         "thesis": (1, 20, 1000, "std"),
         "mdm": (0, 19, 1000, "std"),
         "actor": (0, 19, 3000, "1.96 var"),
+        "unconditional": (0, 19, 1000, "ci95"),
     }
     assert len({rules.title for rules in RULES.values()}) == len(RULES)
-    with pytest.raises(MdtoolError, match="choose from ours, thesis, mdm, actor"):
+    with pytest.raises(MdtoolError, match="choose from ours, unconditional, thesis, mdm, actor"):
         rules_named("emdm")
 
 
@@ -184,10 +185,10 @@ def test_protocols_stand_side_by_side_without_a_rank(thesis: Results) -> None:
 def test_a_published_protocol_samples_all_steps_and_shows_raw_rotations() -> None:
     torch.manual_seed(0)
     settings = {"layers": 1, "width": 16, "heads": 2, "feedforward": 16, "diffusion_steps": 5, "sample_steps": 2}
-    generator = Generator(MDM({**settings, "sampler": "ddim"}, ["a"], 30.0), "raw", "0" * 64)
-    given = {"steps": None, "sampler": None, "guidance": None}
+    generator = Generator(MDM({**settings, "sampler": "ddim", "temperature": 0.5}, ["a"], 30.0), "raw", "0" * 64)
+    given = {"steps": None, "sampler": None, "guidance": None, "temperature": None}
     assert sample_by(RULES["thesis"], generator, given) == []
-    assert generator.options == {"steps": 5, "sampler": "ddpm", "guidance": 1.0}
+    assert generator.options == {"steps": 5, "sampler": "ddpm", "guidance": 1.0, "temperature": 1.0}
     raw = generator.sample([0], seed=0).rot6d
     assert np.abs(np.linalg.norm(raw[..., :3], axis=-1) - 1).max() > 0.1
     assert sample_by(RULES["mdm"], generator, {**given, "steps": 3}) == ["steps 3 instead of 5"]

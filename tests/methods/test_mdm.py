@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mdtool.diffusion.samplers import ddpm
 from mdtool.diffusion.weighting import StepWeighting
-from mdtool.methods.contract import step_generator
+from mdtool.errors import MdtoolError
+from mdtool.methods.contract import sample_generators, step_generator
 from mdtool.methods.mdm import MDM
 from mdtool.motion.motion import TRAIN
 from mdtool.training.batches import WindowSource
@@ -15,9 +17,9 @@ from tests.motion.smooth_motion import ACTIONS, smooth_clips
 BATCH = WindowSource(smooth_clips(12), TRAIN, 20, 12, seed=0).batch(0)
 
 
-def tiny(weighting: StepWeighting) -> MDM:
+def tiny(weighting: StepWeighting, **settings: object) -> MDM:
     torch.manual_seed(0)
-    settings = {
+    defaults = {
         "frames": 20,
         "layers": 1,
         "width": 16,
@@ -27,7 +29,7 @@ def tiny(weighting: StepWeighting) -> MDM:
         "timestep_sampler": "loss-aware",
         "step_weighting": weighting,
     }
-    return MDM(settings, list(ACTIONS), 20.0)
+    return MDM(defaults | settings, list(ACTIONS), 20.0)
 
 
 @pytest.mark.parametrize("weighting", ["min-snr", "decay"])
@@ -41,3 +43,32 @@ def test_the_loss_and_its_history_carry_the_step_weight(weighting: StepWeighting
     torch.testing.assert_close(losses["velocity"], expected["velocity"])
     history, before = (method.timesteps.history for method in (weighted, plain))
     torch.testing.assert_close(history, before * weighted.step_weight.unsqueeze(1).double())
+
+
+def test_the_temperature_scales_the_noise_that_a_step_adds() -> None:
+    method = tiny("none").eval()
+    latent, action = method.noise(sample_generators(0, 0, 4)), torch.tensor([0, 1, 0, 1])
+
+    def drawn(temperature: float | None) -> torch.Tensor:
+        with torch.no_grad():
+            return method.decode(latent, action, temperature=temperature)
+
+    torch.testing.assert_close(drawn(1.0), drawn(None), rtol=0, atol=0)
+    with torch.no_grad():  # without noise the chain is its own mean
+        mean = ddpm(method._denoiser(action, None), method.process, latent, lambda _: torch.zeros_like(latent))
+    torch.testing.assert_close(drawn(0.0), method.unscaled(mean))
+    cooler = tiny("none", temperature=0.5).eval()
+    cooler.load_state_dict(method.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(cooler.decode(latent, action), drawn(0.5), rtol=0, atol=0)
+    far = [float((drawn(value) - drawn(0.0)).norm()) for value in (0.25, 0.5, 1.0)]
+    assert far == sorted(far)
+    assert far[0] > 0
+
+
+def test_ddim_has_no_temperature() -> None:
+    method = tiny("none", temperature=0.5)
+    latent, action = method.noise(sample_generators(0, 0, 1)), torch.tensor([0])
+    method.decode(latent, action, sampler="ddim")  # the default is ddpm's
+    with pytest.raises(MdtoolError, match="use --sampler ddpm"):
+        method.decode(latent, action, sampler="ddim", temperature=0.5)
