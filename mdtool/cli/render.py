@@ -63,7 +63,9 @@ def render(
     camera: Annotated[
         CameraChoice, typer.Option(help="Follow the body, show the whole path, or go round.")
     ] = CameraChoice.track,
-    show: Annotated[str, typer.Option(help="Also draw: contacts, trails, or both with a comma.")] = "",
+    show: Annotated[
+        str, typer.Option(help="Also draw: contacts, trails, targets (of an edit); several with commas.")
+    ] = "",
     seconds: Annotated[float | None, typer.Option(min=0.01, help="Show at most so much of every clip.")] = None,
     style: Annotated[
         StyleChoice, typer.Option(help="A .png of whole clips: every k-th frame, or key poses.")
@@ -94,7 +96,7 @@ def render(
     from mdtool.atomic import require_writable
     from mdtool.body.choice import named_body
     from mdtool.errors import MdtoolError
-    from mdtool.render.exhibit import compared, exhibits
+    from mdtool.render.exhibit import compared, exhibits, with_marks
     from mdtool.render.picture import RenderOptions, check_output, render_exhibits
 
     out = out or file.with_suffix(".mp4")
@@ -130,6 +132,8 @@ def render(
         say(console, render_page(out, (file, beside), pick.indices, pick.clips, pick.others, person, follow, captions))
         return
     shown = exhibits(pick.clips) if beside is None else compared(pick.pairs, _names(file, beside), ghost)
+    if "targets" in options.show:
+        shown = with_marks(shown, pick.history, pick.indices, str(file))
     started_s = time.monotonic()
     with progress_bar(console, "drawing") as progress:
         rendered = render_exhibits(out, shown, person, options, progress)
@@ -151,6 +155,8 @@ class _Pick(NamedTuple):
     """The clips of the other file to compare them with; none without one."""
     same_world: bool
     """Whether a clip and its other share one world, as before and after an edit."""
+    history: dict
+    """The file's provenance."""
 
     @property
     def pairs(self) -> list[tuple[Motion, Motion, bool]]:
@@ -172,10 +178,10 @@ def _pick(
     chosen = choose_clips(motions, clip, action, most, str(file))
     clips = [cut(motions[index]) for index in chosen]
     if beside is None:
-        return _Pick(chosen, clips, [], False)
+        return _Pick(chosen, clips, [], False, motions.provenance)
     others = read_motions(beside)
     second = [cut(others[index]) for index in partners(motions, chosen, others, str(beside))]
-    return _Pick(chosen, clips, second, in_step(motions, others))
+    return _Pick(chosen, clips, second, in_step(motions, others), motions.provenance)
 
 
 def _names(file: Path, beside: Path) -> tuple[str, str]:

@@ -153,6 +153,7 @@ def _changes(
         rows.append(ChangeRow("change of all joints (RMS)", "cm", None, 100 * locality(own, after, [], 0)))
         if targets:
             far = locality(own, after, targets, _NEAR_FRAMES)
+        if targets and not np.isnan(far):
             rows.append(ChangeRow(f"change beyond {_NEAR_FRAMES} frames of a target (RMS)", "cm", None, 100 * far))
     return rows
 

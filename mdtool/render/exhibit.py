@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mdtool.errors import MdtoolError
+from mdtool.motion.marks import KEY, Marks, marks_of
 from mdtool.motion.motion import Motion, MotionSet
 from mdtool.render.captions import readable
 from mdtool.render.grid import spread_over_labels
@@ -29,6 +30,8 @@ class Exhibit:
     """Stands to the right of the exhibit before it, as the other half of a comparison."""
     same_place: bool = False
     """Shares the camera of the exhibit before it, because the two clips share one world."""
+    marks: Marks | None = None
+    """Targets and obstacles of the edit that made the clip."""
 
 
 def exhibits(motions: Sequence[Motion]) -> list[Exhibit]:
@@ -64,6 +67,23 @@ def compared(
             shown.append(Exhibit(motion, words[0], BODY_COLOURS[0]))
             shown.append(Exhibit(other, words[1], BODY_COLOURS[1], beside=True, same_place=same_world))
     return shown
+
+
+def with_marks(shown: Sequence[Exhibit], provenance: dict, indices: Sequence[int], where: str) -> list[Exhibit]:
+    """The exhibits with what the edits that made them were told; the other halves of comparisons stay bare.
+
+    Args:
+        provenance: of the clips' file.
+        indices: which clip of it each exhibit is, other halves left out.
+        where: what to call the file in a refusal.
+
+    Raises:
+        MdtoolError: no edit made the file.
+    """
+    if KEY not in provenance:
+        raise MdtoolError(f"{where} has no targets to show: `mdtool edit` writes them into its files")
+    places = iter(indices)
+    return [each if each.beside else replace(each, marks=marks_of(provenance, next(places))) for each in shown]
 
 
 def choose_clips(motions: MotionSet, clips: Sequence[int], actions: Sequence[str], most: int, where: str) -> list[int]:

@@ -18,6 +18,7 @@ from mdtool.render.framing import CameraMode, frame_motions
 from mdtool.render.grid import Cell, arrange, halved
 from mdtool.render.overlay import TRAIL_JOINTS, Overlay
 from mdtool.render.painter import Pose, Sheet, Tile, painted
+from mdtool.render.props import props_at
 from mdtool.render.scene import Renderer
 from mdtool.render.shading import Look
 
@@ -47,7 +48,8 @@ class Film:
         """One tile per exhibit in a picture of width × height pixels.
 
         Args:
-            show: "contacts" marks where feet stand, "trails" the way of hands and feet in the last second.
+            show: "contacts" marks where feet stand, "trails" the way of hands and feet in the last second,
+                "targets" what the edit that made a clip was told.
         """
         self.fps = fps
         self.frames = max(max(1, round(exhibit.motion.seconds * fps)) for exhibit in exhibits)
@@ -61,6 +63,8 @@ class Film:
         shots = frame_motions(self._motions, cells[0].width / cells[0].height, mode, leaders, self._ghosts)
         self._centres = [centres for _, centres in shots]
         wants_joints = "contacts" in show or "trails" in show
+        self._marks = [exhibit.marks if "targets" in show else None for exhibit in exhibits]
+        self._rates = [exhibit.motion.fps for exhibit in exhibits]
         self._joints = [posed_joints(body, motion) if wants_joints else None for motion in self._motions]
         self._contacts = [_contacts(each.motion, times_s) if "contacts" in show else None for each in exhibits]
         self._trail_frames = max(2, round(_TRAIL_S * fps)) if "trails" in show else 0
@@ -105,7 +109,9 @@ class Film:
             marks = joints[frame, [FEET[k] for k in standing]][:, [0, 2]]
         if joints is not None and self._trail_frames:
             trails = joints[max(0, frame - self._trail_frames) : frame + 1, TRAIL_JOINTS].swapaxes(0, 1)
-        return Overlay(marks, trails, ghost)
+        told = self._marks[tile]
+        props = () if told is None else props_at(told, frame / self.fps * self._rates[tile], self._rates[tile])
+        return Overlay(marks, trails, ghost, props)
 
 
 def _at(motion: Motion, times_s: np.ndarray, fps: float, body: Body) -> Motion:

@@ -1,4 +1,5 @@
-"""What is drawn besides the body: where feet stand, the way hands and feet came, and the ghost of another motion."""
+"""What is drawn besides the body: where feet stand, the way hands and feet came, the ghost of another motion, and what
+an edit was told."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from mdtool.motion.skeleton import JOINT_INDEX
 from mdtool.render.camera import Camera
 from mdtool.render.canvas import Canvas
 from mdtool.render.floor import Floor
+from mdtool.render.props import Prop
 from mdtool.render.shading import Look, display_colours, lighting
 
 TRAIL_JOINTS: tuple[int, ...] = tuple(
@@ -35,6 +37,8 @@ class Overlay:
     """Past places of `TRAIL_JOINTS`, oldest first [4, steps, 3]."""
     ghost: np.ndarray | None = None
     """Skin of another body [V, 3], with faces of the same kind."""
+    props: tuple[Prop, ...] = ()
+    """Targets, paths and obstacles of an edit."""
 
     def moved(self, turn: np.ndarray, centre: np.ndarray) -> Overlay:
         """Everything seen from a point on the floor, (place - centre) @ turn; turn [3, 3], centre [3]."""
@@ -45,7 +49,8 @@ class Overlay:
         contacts = None
         if self.contacts is not None:
             contacts = ((np.insert(self.contacts, 1, 0, axis=1) - centre) @ turn)[:, [0, 2]].astype(np.float32)
-        return Overlay(contacts, move(self.trails), move(self.ghost))
+        props = tuple(prop.moved(turn, centre) for prop in self.props)
+        return Overlay(contacts, move(self.trails), move(self.ghost), props)
 
 
 def mark_contacts(picture: np.ndarray, floor: Floor, camera: Camera, contacts: np.ndarray) -> None:
@@ -118,6 +123,17 @@ def _rounded(path: np.ndarray) -> np.ndarray:
         for share in (0.0, 0.25, 0.5, 0.75)
     ]
     return np.concatenate([np.stack(pieces, axis=1).reshape(-1, 3), path[-1:]]).astype(np.float32)
+
+
+def draw_prop(
+    canvas: Canvas, prop: Prop, screen: np.ndarray, nearness: np.ndarray, eye: np.ndarray, light: np.ndarray
+) -> None:
+    """A translucent thing where no body hides it; its back shows through its front."""
+    look = Look(prop.faces, prop.colour)
+    values = np.column_stack([nearness, lighting(look, prop.vertices, eye, light, None)])
+    fine, seen = canvas.rasterise(screen, values, prop.faces, cull=False)
+    shown = canvas.in_front(fine, seen[0], slack=0.0)
+    canvas.lay(fine[shown], display_colours(look, seen[1:, shown]), np.full(int(shown.sum()), np.float32(prop.opacity)))
 
 
 def draw_ghost(

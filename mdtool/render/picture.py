@@ -20,7 +20,7 @@ from mdtool.render.strip import strip_picture
 from mdtool.render.video import gif_fps, write_gif, write_mp4, write_png, write_webm, write_webp
 
 SUFFIXES = (".mp4", ".webm", ".gif", ".webp", ".png")
-OVERLAYS = ("contacts", "trails")
+OVERLAYS = ("contacts", "trails", "targets")
 _LOOPS = (".gif", ".webp")
 """Kinds of file that are looked at in a page, and smaller by default."""
 _WHOLE_PAIRS = (".mp4", ".webm", ".webp")

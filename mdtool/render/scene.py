@@ -9,7 +9,7 @@ import numpy as np
 from mdtool.render.camera import Camera
 from mdtool.render.canvas import Canvas
 from mdtool.render.floor import Floor
-from mdtool.render.overlay import Overlay, draw_ghost, draw_trails, mark_contacts, trail_ribbon
+from mdtool.render.overlay import Overlay, draw_ghost, draw_prop, draw_trails, mark_contacts, trail_ribbon
 from mdtool.render.shading import Look, display_colours, lighting
 from mdtool.render.shadow import ShadowMap
 
@@ -114,7 +114,9 @@ class Scene:
         ]
         ghost = overlay.ghost if self.ghost is not None else None
         ghost_screen, ghost_nearness = self._project(ghost) if ghost is not None else (screen, nearness)
-        canvas = Canvas(picture, [screen, ghost_screen, *(band for band, _ in ribbons)], self.samples)
+        props = [(prop, *self._project(prop.vertices)) for prop in overlay.props]
+        bands = [band for band, _ in ribbons]
+        canvas = Canvas(picture, [screen, ghost_screen, *bands, *(place for _, place, _ in props)], self.samples)
         if canvas.empty:
             return
         if self._hardware is not None:
@@ -123,10 +125,12 @@ class Scene:
             lit = lighting(self.look, vertices, self._eye, self.light, shadow)
             fine, seen = canvas.rasterise(screen, np.column_stack([nearness, lit]), self.look.faces)
             canvas.lay(fine, display_colours(self.look, seen[1:]))
-            if ribbons or ghost is not None:
+            if ribbons or props or ghost is not None:
                 canvas.hide_behind(fine, seen[0])
         if ghost is not None and self.ghost is not None:
             draw_ghost(canvas, self.ghost, ghost, ghost_screen, ghost_nearness, self._eye, self.light)
+        for prop, place, near in props:
+            draw_prop(canvas, prop, place, near, self._eye, self.light)
         if ribbons:
             draw_trails(canvas, ribbons)
 
