@@ -48,8 +48,7 @@ class Decoder:
 
     def frames(self, plan: Plan) -> int:
         """Frames that the model makes for a plan."""
-        least, most = self.method.describe().frames
-        return min(max(plan.frames, least), most)
+        return self.method.frames_for(plan.frames)
 
     @torch.no_grad()
     def features(self, plan: Plan) -> Tensor | None:
@@ -59,7 +58,10 @@ class Decoder:
             return None
         rows = np.minimum(np.arange(self.frames(plan)), len(motion) - 1)
         rot6d, root = (torch.from_numpy(np.ascontiguousarray(a[rows]))[None] for a in (motion.rot6d, motion.root))
-        return self.method.from_motion(rot6d.to(self.device), root.to(self.device))
+        features = self.method.from_motion(rot6d.to(self.device), root.to(self.device))
+        if motion.betas is None:
+            return features
+        return self.method.with_betas(features, torch.from_numpy(motion.betas)[None].to(features))
 
     def label(self, plan: Plan) -> str:
         """The input's action, when the run knows it."""

@@ -30,9 +30,8 @@ def sampled_source(generator: Generator, request: EditRequest) -> Source:
     label = None
     if wanted.action is not None and request.run.condition == "keep":
         label = torch.tensor([generator.actions.index(wanted.action)], device=device)
-    rot6d, root = method.to_motion(
-        method.decode(noise, label, **method.smooth_options(smooth_steps(request.run))).float()
-    )
+    features = method.decode(noise, label, **method.smooth_options(smooth_steps(request.run))).float()
+    (rot6d, root), betas = method.to_motion(features), method.to_betas(features)
     motion = Motion(
         rot6d=rot6d[0].cpu().numpy().astype(np.float32),
         root=root[0].cpu().numpy().astype(np.float32),
@@ -40,5 +39,6 @@ def sampled_source(generator: Generator, request: EditRequest) -> Source:
         action=wanted.action or "",
         name=f"{wanted.action or 'sample'} of seed {wanted.seed}",
         noise=noise[0].cpu().numpy(),
+        betas=None if betas is None else betas[0].cpu().numpy(),
     )
     return Source(motion, None, generator.fps, motion.name, provenance={"checkpoint_sha256": generator.sha256})

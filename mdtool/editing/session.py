@@ -237,6 +237,7 @@ class _Batch:
                 action=self.decoder.label(plan),
                 name=f"{plan.source.name}, {plan.task}" + (f" {place}" if len(rows) > 1 else ""),
                 noise=noise[sample].float().cpu().numpy(),
+                betas=None if plan.source.motion is None else plan.source.motion.betas,
             )
             own = placement.of(place) if np.ndim(placement.yaw) else placement
             motions.append(plan.source.world.after(own).motion(clip))

@@ -64,7 +64,8 @@ def score_table(results: Results) -> Table:
         table.add_column(f"{_WHO[key]}\n{split}" + (" (floor)" if key == "real" else ""), justify="right")
     for metric, heading, units, decimals in _SCORES:
         cells = [_spread(results.score(metric, key, split), units, decimals, kind) for key, split in columns]
-        table.add_row(heading, *cells)
+        if any(cells):
+            table.add_row(heading, *cells)
         if metric == "fid" and results.extrapolation:
             fits = [results.extrapolation.get(f"{key}_{split}") for key, split in columns]
             table.add_row("FID, N → ∞", *("" if fit is None else _number(fit.fid, decimals) for fit in fits))

@@ -297,6 +297,10 @@ class BalancedEDM(Method):
         """Heun's method on the ODE, 8 steps by default, without guidance and without added noise."""
         return {"steps": max(steps or 8, 2), "sampler": "heun", "guidance": 1.0, "churn": 0.0}
 
+    def frames_for(self, frames: int) -> int:
+        """The next multiple of `multiple`, within the lengths there are."""
+        return super().frames_for(-(-frames // self.multiple) * self.multiple)
+
     def to_motion(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(rot6d, root) of features, in the world of the motion file."""
         return feature_groups.decode(features)

@@ -286,6 +286,11 @@ class Method(Trainable):
         """
         return {}
 
+    def frames_for(self, frames: int) -> int:
+        """The length nearest to `frames` that the method makes, longer rather than shorter."""
+        shortest, longest = self.describe().frames
+        return min(max(frames, shortest), longest)
+
     def published_options(self) -> dict[str, object]:
         """Options of `decode` with which the published evaluation of this method samples."""
         return {}

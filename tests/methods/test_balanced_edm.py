@@ -111,6 +111,7 @@ def test_lengths() -> None:
     assert method.noise(rngs, 46).shape == (2, 145, 46)
     with pytest.raises(MdtoolError, match="use --frames 44"):
         method.noise(rngs, 45)
+    assert [method.frames_for(frames) for frames in (10, 41, 44, 90)] == [32, 42, 44, 64]
     lengths = {source(method, clips(12)).batch(step).root.shape[1] for step in range(6)}
     assert lengths == {64}, "clips of 70 frames and more give the longest window"
 
