@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mdtool.cli.terminal import say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mdtool.methods.generate import Generator
 
 
 def sample(
@@ -37,6 +42,9 @@ def sample(
     frames: Annotated[int | None, typer.Option(min=1, help="Frames per motion; as trained by default.")] = None,
     weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Motions per network call.")] = 64,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="One motion at a time, each into a file of its own as it comes; timed.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
 ) -> None:
@@ -77,6 +85,19 @@ def sample(
     wanted = [labels[k % len(labels)] for k in range(count)]
     if count <= batch * (ranks.world - 1):
         say(console, f"note: {count} motions in batches of {batch} leave ranks idle; a smaller --batch gives them work")
+    origin = provenance(
+        run=str(run), weights=generator.weights, checkpoint_sha256=generator.sha256, seed=seed, first=first,
+        steps=steps, sampler=sampler, guidance=guidance, temperature=temperature,
+        autoguidance=autoguidance, guide=guide,
+    )  # fmt: skip
+    if stream:
+        if ranks.world > 1:
+            raise MdtoolError("--stream makes one motion at a time: run it without torchrun")
+        try:
+            _stream(console, generator, wanted, seed, first, frames, out, origin)
+        except MdtoolError as error:
+            raise MdtoolError(f"{run}: {error}") from error
+        return
     started_s = time.monotonic()
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("sampling", total=count)
@@ -92,11 +113,7 @@ def sample(
             )
         except MdtoolError as error:
             raise MdtoolError(f"{run}: {error}") from error
-    motions.provenance = provenance(
-        run=str(run), weights=generator.weights, checkpoint_sha256=generator.sha256, seed=seed, first=first,
-        steps=steps, sampler=sampler, guidance=guidance, temperature=temperature,
-        autoguidance=autoguidance, guide=guide,
-    )  # fmt: skip
+    motions.provenance = origin
     if ranks.first:
         write_motions(out, motions)
     ranks.leave()
@@ -107,3 +124,33 @@ def sample(
         f"{generator.fps:g} fps from {run} ({generator.weights}), {took_s:.1f} s",
     )
     say(console, f"next: mdtool render {out} --out video.mp4")
+
+
+def _stream(
+    console: Console,
+    generator: Generator,
+    labels: list[int],
+    seed: int,
+    first: int,
+    frames: int | None,
+    out: Path,
+    origin: dict[str, Any],
+) -> None:
+    """Write every motion as soon as it is made, and tell how long one waits for one."""
+    from statistics import median
+
+    from mdtool.motion.file import write_motions
+
+    made, posed, name = [], [], out
+    for place, (motion, made_s, posed_s) in enumerate(generator.stream(labels, seed, first, frames)):
+        name = out.with_name(f"{out.stem}-{first + place:04d}{out.suffix}")
+        motion.provenance = origin
+        write_motions(name, motion)
+        made.append(1e3 * made_s)
+        posed.append(1e3 * posed_s)
+        say(console, f"{name}  {motion[0].action}  {made[-1]:.1f} ms")
+    said = f"latency at batch 1, to rotations and to joint positions: first {made[0]:.1f} and {posed[0]:.1f} ms"
+    if made[1:]:
+        said += f", then {median(made[1:]):.1f} and {median(posed[1:]):.1f} ms (median of {len(made) - 1})"
+    say(console, said)
+    say(console, f"next: mdtool render {name} --out video.mp4")

@@ -26,7 +26,7 @@ def matrix_rate(device: torch.device, dtype: torch.dtype, repeats: int = 7) -> f
 
 
 def training_flops(method: Method, batch: int) -> float:
-    """GFLOP of one training step: 2 per weight and token forward, twice that backward, and attention's products.
+    """GFLOP of a network's training step: 2 per weight and token forward, twice that backward, and attention's products.
 
     A network of convolutions, whose levels differ in length, is counted while it runs.
     """
@@ -35,10 +35,10 @@ def training_flops(method: Method, batch: int) -> float:
     tokens = method.frames // int(getattr(method.network, "patch", 1)) + 1
     work = 0.0
     for name, parameter in method.named_parameters():
-        if parameter.dim() != 2 or "action_embedding" in name:
+        if parameter.dim() != 2 or "action_embedding" in name or not name.startswith("network."):
             continue
         # The condition is embedded once per sample, everything else once per token.
-        once = "embed_timestep" in name or "modulation" in name
+        once = any(part in name for part in ("embed_timestep", "modulation", "z_transform"))
         work += 2 * parameter.numel() * (1 if once else tokens)
         if "in_proj_weight" in name:
             work += 4 * tokens**2 * parameter.shape[1]
@@ -62,9 +62,9 @@ def bench(method: Method, batch: int, device: torch.device, precision: str, repe
     method = method.to(device)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     windows = _standing_windows(batch, method.frames, len(method.actions), device)
-    parameters = [parameter for parameter in method.parameters() if parameter.requires_grad]
-    optimiser = make_optimiser(parameters, TrainConfig(steps=1))
-    ema = EMA(dict(method.named_parameters()), [0.9995])
+    moved = {name: part.parameters for name, part in method.optimised().items()}
+    optimisers = {name: make_optimiser(parameters, TrainConfig(steps=1)) for name, parameters in moved.items()}
+    ema = EMA(method.averaged(), [0.9995])
 
     def autocast() -> torch.autocast:
         return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
@@ -73,13 +73,21 @@ def bench(method: Method, batch: int, device: torch.device, precision: str, repe
         with autocast():
             return method.losses(windows, step_generator(0, 0, device))["loss"].mean()
 
+    def minimise(values: Tensor, name: str = "network") -> None:
+        optimisers[name].zero_grad(set_to_none=True)
+        with torch.autocast(device.type, enabled=False):
+            values.mean().backward()
+        optimisers[name].step()
+
     def step() -> None:
-        optimiser.zero_grad(set_to_none=True)
-        losses().backward()
-        optimiser.step()
+        lone = len(optimisers) == 1
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=lone):
+            method.training_step(windows, step_generator(0, 0, device), 1, minimise)
         ema.update()
 
     latents = method.noise(sample_generators(0, 0, batch)).to(device)
+    if latents.dim() == 2:  # several noises in one: the network sees a window
+        latents = method.from_motion(windows.rot6d, windows.root)
 
     def network_forward() -> Tensor:
         with autocast():
@@ -97,7 +105,8 @@ def bench(method: Method, batch: int, device: torch.device, precision: str, repe
         losses().backward()
 
     def optimise() -> None:
-        optimiser.step()
+        for optimiser in optimisers.values():
+            optimiser.step()
         ema.update()
 
     method.train()
@@ -135,7 +144,7 @@ class _Silent(torch.nn.Module):
         super().__init__()
         self.output = torch.nn.Parameter(output.clone())
 
-    def forward(self, *_: object) -> Tensor:
+    def forward(self, *_: object, **__: object) -> Tensor:
         """The same output whatever comes in."""
         return self.output
 

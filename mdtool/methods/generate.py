@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Method, sample_generators
+from mdtool.motion.kinematics import joint_positions
 from mdtool.motion.motion import Motion, MotionSet
 
 Item = TypeVar("Item")
@@ -27,6 +29,17 @@ class Spread(Protocol):
 def one_after_the_other(work: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
     """`work` of every item, in this process."""
     return [work(item) for item in items]
+
+
+class Streamed(NamedTuple):
+    """A motion, and how long one waits for it."""
+
+    motion: MotionSet
+    """Of one clip."""
+    made_s: float
+    """From the seed to rotations and root, ready to be written."""
+    posed_s: float
+    """From the seed to joint positions, forward kinematics included."""
 
 
 class Generator:
@@ -104,3 +117,14 @@ class Generator:
 
         blocks = self.spread(make, range(0, len(actions), batch))
         return MotionSet.from_clips([clip for block in blocks for clip in block], self.actions)
+
+    def stream(
+        self, actions: Sequence[int], seed: int, first: int = 0, frames: int | None = None
+    ) -> Iterator[Streamed]:
+        """The motions of `sample`, one by one as they are made, each timed from its seed on."""
+        for place, label in enumerate(actions):
+            began_s = time.perf_counter()
+            motion = self.sample([label], seed, first + place, 1, frames, keep_noise=True)
+            made_s = time.perf_counter() - began_s
+            joint_positions(torch.from_numpy(motion.rot6d), torch.from_numpy(motion.root))
+            yield Streamed(motion, made_s, time.perf_counter() - began_s)

@@ -129,3 +129,16 @@ def test_the_latent_of_every_motion_is_kept() -> None:
 def test_mistakes(words: tuple, sentence: str) -> None:
     assert sentence in refused("sample", *words, *ONE)
     assert not Path("sample.h5").exists()
+
+
+def test_a_stream_is_the_same_motions_in_files_of_their_own() -> None:
+    whole = sampled("runs/debug", "--count", 3, "--seed", 4)
+    printed = done("sample", "runs/debug", "--count", 3, "--seed", 4, "--stream", "--out", "live.h5", *ONE)
+    for place, clip in enumerate(whole):
+        (alone,) = read_motions(f"live-{place:04d}.h5")
+        assert (alone.action, alone.name) == (clip.action, clip.name)
+        np.testing.assert_allclose(alone.rot6d, clip.rot6d, atol=1e-4)
+    assert printed.count(" ms\n") == 3
+    assert "latency at batch 1, to rotations and to joint positions: first " in printed
+    assert "(median of 2)" in printed
+    assert not Path("live.h5").exists()
