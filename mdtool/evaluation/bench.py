@@ -26,7 +26,7 @@ def matrix_rate(device: torch.device, dtype: torch.dtype, repeats: int = 7) -> f
 
 
 def training_flops(method: Method, batch: int) -> float:
-    """GFLOP of a network's training step: 2 per weight and token forward, twice that backward, and attention's products.
+    """GFLOP of a network's training step: 2 per weight and token, twice that backward, and attention's products.
 
     A network of convolutions, whose levels differ in length, is counted while it runs.
     """
