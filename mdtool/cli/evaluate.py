@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mdtool.cli.evaluate_edits import evaluate_edits
 from mdtool.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def evaluate(
         bool, typer.Option("--fid-infinity", help="Also extend FID to infinitely many motions (Chong & Forsyth 2020).")
     ] = False,
     split: Annotated[str, typer.Option(help="Recordings to compare with: train, test, or both.")] = "both",
+    before: Annotated[
+        Path | None, typer.Option(help="What an edited TARGET was made of: compare clip by clip, without a recogniser.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Results file to write.")] = Path("results.json"),
     checkpoint: Annotated[
         str | None,
@@ -102,6 +106,11 @@ def evaluate(
     places = {rules.name: out if len(chosen) == 1 else out.with_stem(f"{out.stem}-{rules.name}") for rules in chosen}
     for place in () if into_run else places.values():
         require_writable(place)
+    if before is not None:
+        if target is None or target.is_dir():
+            raise MdtoolError("--before goes with an edited motion file: name it as TARGET")
+        evaluate_edits(target, before, out, console)
+        return
     target = target or newest_run(Path("runs"), makes_motion=True)
     tested: Any = None
     details: dict[str, Any] = {}

@@ -48,7 +48,9 @@ def _points(goal: Places, world: Placement) -> list[Point]:
         for column in range(len(goal.joints)):
             if goal.mask[row, column][[0, 2]].all():
                 at = world.done(np.where(goal.mask[row, column], goal.values[row, column], 0.0))
-                found.append(Point(int(frame), (float(at[0]), float(at[1]), float(at[2]))))
+                axes = "".join("xyz"[axis] for axis in np.flatnonzero(goal.mask[row, column]))
+                place = (float(at[0]), float(at[1]), float(at[2]))
+                found.append(Point(int(frame), place, goal.joints[column], axes))
     return found
 
 

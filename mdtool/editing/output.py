@@ -44,6 +44,11 @@ def write_edits(path: Path, edits: Sequence[Edited], generator: Generator, run: 
             }
             for edited in edits
         ],
+        inputs=[
+            {"clip": edited.plan.source.clip, "first": edited.plan.source.first}
+            for edited in edits
+            for _ in edited.motions
+        ],
         **{KEY: [marks(edited.plan).plain() for edited in edits for _ in edited.motions]},
     )
     write_motions(path, motions)

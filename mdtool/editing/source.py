@@ -30,6 +30,8 @@ class Source:
     clip: int = 0
     provenance: dict[str, Any] = field(default_factory=dict)
     """The file's."""
+    first: int = 0
+    """Frame of the clip, at the model's rate, with which the source begins."""
 
     def __len__(self) -> int:
         return len(self.motion if self.motion is not None else self.points if self.points is not None else ())
@@ -91,9 +93,9 @@ def load_source(path: Path, clip: int, frames: Any, fps: float, seconds: bool) -
     if end - begin == len(source):
         return source
     if source.motion is not None:
-        return replace(source, motion=replace(source.motion.slice(begin, end), noise=None))
+        return replace(source, motion=replace(source.motion.slice(begin, end), noise=None), first=begin)
     assert source.points is not None
-    return replace(source, points=source.points[begin:end])
+    return replace(source, points=source.points[begin:end], first=begin)
 
 
 def at_rate(source: Source, fps: float) -> Source:

@@ -23,6 +23,9 @@ class Point:
     frame: int
     at: tuple[float, float, float]
     """Metres; on the floor when only the ground was asked for."""
+    joint: int = 0
+    axes: str = "xz"
+    """Which of x, y and z were asked for."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,13 @@ def marks_of(provenance: dict[str, Any], clip: int) -> Marks:
         return Marks()
     try:
         table = tables[clip]
-        points = [Point(int(point["frame"]), tuple(map(float, point["at"]))) for point in table["points"]]  # type: ignore[arg-type]
+        points = [_point(point) for point in table["points"]]
         solids = [Solid(**solid) for solid in table["solids"]]
         return Marks(points, [[(float(x), float(z)) for x, z in line] for line in table["lines"]], solids)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise MdtoolError(f"the marks of clip {clip} in the file's provenance are damaged ({error!r})") from error
+
+
+def _point(table: dict[str, Any]) -> Point:
+    x, y, z = (float(number) for number in table["at"])
+    return Point(int(table["frame"]), (x, y, z), int(table["joint"]), str(table["axes"]))

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from mdtool.editing.optimiser import NoiseSearch
+from mdtool.evaluation.physical import jitter
 from mdtool.motion.file import file_sha256, read_motions, write_motions
 from mdtool.motion.marks import marks_of
 from tests.cli.command_line import done, mdtool, refused
@@ -224,3 +225,14 @@ def test_a_budget_shortens_the_search() -> None:
     words = ("--steps", 20_000, "--seconds", 2, "--run", "runs/debug", *ONE)
     done("edit", "sample.h5", "--request", request(), "--report", "report.json", *words)
     assert json.loads(Path("report.json").read_text())["edits"][0]["steps"] < 20_000
+
+
+def test_edits_are_evaluated_against_their_input() -> None:
+    done("edit", "sample.h5", "--clip", 1, "--request", request(), *QUICK)
+    printed = done("evaluate", "edited.h5", "--before", "sample.h5", "--out", "scores.json")
+    scores = {row["measure"]: row for row in json.loads(Path("scores.json").read_text())["edits"]}
+    clip = read_motions("sample.h5")[1]
+    assert scores["objective error"]["before"][0] > 0
+    assert scores["jitter"]["before"][0] == pytest.approx(jitter(clip.positions().astype(float), 20.0) / 100, rel=1e-4)
+    assert "wrote scores.json" in printed
+    assert "was not made by `mdtool edit`" in refused("evaluate", "sample.h5", "--before", "sample.h5")

@@ -21,7 +21,7 @@ from mdtool.render.shading import Look
 
 SQUARE = [(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)]
 MARKS = Marks(
-    points=[Point(10, (0.0, 1.2, 0.5)), Point(30, (1.0, 0.0, 0.0))],
+    points=[Point(10, (0.0, 1.2, 0.5), 21, "xyz"), Point(30, (1.0, 0.0, 0.0))],
     lines=[[(0.0, 0.0), (0.0, 1.0), (1.0, 1.0)]],
     solids=[
         Solid(SQUARE, 0.0, 2.0, [(0.0, 0.0, 0.0, 0.0, 0.0), (20.0, 2.0, 0.0, 0.0, np.pi / 2)]),
