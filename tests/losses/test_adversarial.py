@@ -73,6 +73,5 @@ def test_a_mixture_of_eight_keeps_all_its_modes() -> None:
         with torch.no_grad():
             made = few_step(drawn, process, torch.randn(2000, 2), torch.randn(2000, 4, 4), torch.randn(2000, 3, 2))
         distance, mode = torch.cdist(made, centres).min(1)
-        share = torch.bincount(mode[distance < 0.25], minlength=8) / 2000
-        assert share.min() > 0.04, share
-        assert (distance < 0.25).float().mean() > 0.8
+        assert (torch.bincount(mode, minlength=8) / 2000).min() > 0.06, "half of a mode's fair share"
+        assert distance.median() < 0.3, "a generator that draws the mean is a whole radius away"
