@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mdtool.config import TrainConfig
 from mdtool.errors import MdtoolError
 from mdtool.losses.balanced import balanced_losses
 from mdtool.methods.balanced_edm import BalancedEDM
@@ -16,6 +17,7 @@ from mdtool.methods.contract import Batch, sample_generators, step_generator
 from mdtool.motion.feature_groups import GROUPS, magnitude
 from mdtool.motion.motion import TRAIN, MotionSet
 from mdtool.training.batches import WindowSource
+from mdtool.training.loop import Trainer
 from tests.motion.smooth_motion import smooth_clips
 
 SMALL: dict[str, Any] = {
@@ -172,3 +174,26 @@ def test_rotations_that_are_none_are_refused() -> None:
 def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(MdtoolError, match=message):
         BalancedEDM({**SMALL, **settings}, [], 20.0)
+
+
+def test_a_resumed_training_is_the_same_bit_for_bit() -> None:
+    """Forced normalisation writes to the weights in every forward pass, and two optimisers move them."""
+    config = TrainConfig(steps=4, batch=4, lr=1e-2, lr_final=0.0, adam_beta2=0.99, ema=[0.05, 0.1], ema_kind="power")
+    ends = []
+    for stops in ((4,), (2, 4)):
+        state = None
+        for stop in stops:
+            method = fitted(uncertainty_warmup=1)
+            trainer = Trainer(method, source(method, clips()), config, torch.device("cpu"))
+            if state is not None:
+                trainer.load_state(state)
+            method.train()
+            while trainer.step < stop:
+                trainer.train_step()
+            state = trainer.state()
+        ends.append(state)
+    one, other = (
+        {**end["method"], **{f"ema/{name}": value for name, value in end["ema"].items()}} for end in ends if end
+    )
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
