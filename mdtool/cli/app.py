@@ -21,8 +21,10 @@ from mdtool.cli.phase import phase
 from mdtool.cli.preprocess_amass import amass
 from mdtool.cli.preprocess_humanact12 import humanact12
 from mdtool.cli.preprocess_uestc import uestc
+from mdtool.cli.rates import rates
 from mdtool.cli.render import render
 from mdtool.cli.report import report
+from mdtool.cli.resample import resample
 from mdtool.cli.sample import sample
 from mdtool.cli.train import train
 from mdtool.errors import MdtoolError
@@ -45,8 +47,10 @@ app.command()(train)
 app.command()(ema)
 app.command()(sample)
 app.command()(evaluate)
+app.command()(rates)
 app.command()(edit)
 app.command()(render)
+app.command()(resample)
 app.command()(export)
 app.command()(info)
 app.command()(bench)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mdtool.cli.grids import asked_grids
 from mdtool.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -40,6 +41,15 @@ def sample(
         int | None, typer.Option(min=1, help="Kept step to guide away from, such as a quarter of the training.")
     ] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames per motion; as trained by default.")] = None,
+    fps: Annotated[
+        list[float] | None, typer.Option(min=1, help="Frame rate, of a run with a time axis; repeat for several files.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.01, help="Length instead of --frames; beyond the time axis it is chained.")
+    ] = None,
+    times: Annotated[
+        Path | None, typer.Option(help="File of instants in seconds, in any order, to make the poses of.")
+    ] = None,
     weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Motions per network call.")] = 64,
     stream: Annotated[
@@ -63,7 +73,9 @@ def sample(
     from mdtool.training.distributed import join
     from mdtool.training.run import load_generator, newest_run
 
-    require_writable(out)
+    grids = asked_grids(out, frames, fps or [], seconds, times)
+    for grid in grids:
+        require_writable(grid.out)
     where, ranks = join(device, threads)
     console = Console(markup=False, quiet=not ranks.first)
     run = run or newest_run(Path("runs"), makes_motion=True)
@@ -91,6 +103,8 @@ def sample(
         autoguidance=autoguidance, guide=guide,
     )  # fmt: skip
     if stream:
+        if fps or seconds is not None or times is not None:
+            raise MdtoolError("--stream makes motions of --frames at the run's own rate: leave out the other lengths")
         if ranks.world > 1:
             raise MdtoolError("--stream makes one motion at a time: run it without torchrun")
         try:
@@ -98,32 +112,38 @@ def sample(
         except MdtoolError as error:
             raise MdtoolError(f"{run}: {error}") from error
         return
-    started_s = time.monotonic()
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("sampling", total=count)
-        try:
-            motions = generator.sample(
-                wanted,
-                seed,
-                first,
-                batch,
-                frames,
-                keep_noise=True,
-                progress=lambda done: progress.update(task, completed=done),
-            )
-        except MdtoolError as error:
-            raise MdtoolError(f"{run}: {error}") from error
-    motions.provenance = origin
-    if ranks.first:
-        write_motions(out, motions)
+    for grid in grids:
+        started_s = time.monotonic()
+        length = grid.frames
+        if seconds is not None:
+            length = max(round(seconds * (grid.fps or generator.fps)), 1)
+        with Progress(console=console, transient=True) as progress:
+            task = progress.add_task("sampling", total=count)
+            try:
+                motions = generator.sample(
+                    wanted,
+                    seed,
+                    first,
+                    batch,
+                    length,
+                    keep_noise=True,
+                    progress=lambda done, task=task, progress=progress: progress.update(task, completed=done),  # type: ignore[misc]
+                    fps=grid.fps,
+                    times_s=grid.times_s,
+                )
+            except MdtoolError as error:
+                raise MdtoolError(f"{run}: {error}") from error
+        motions.provenance = origin if grid.times_s is None else {**origin, "times_s": grid.times_s.tolist()}
+        if ranks.first:
+            write_motions(grid.out, motions)
+        took_s = time.monotonic() - started_s
+        say(
+            console,
+            f"wrote {grid.out}: {count} motions of {motions.lengths[0]} frames at {motions.fps[0]:g} fps "
+            f"from {run} ({generator.weights}), {took_s:.1f} s",
+        )
     ranks.leave()
-    took_s = time.monotonic() - started_s
-    say(
-        console,
-        f"wrote {out}: {count} motions of {generator.method.frames if frames is None else frames} frames at "
-        f"{generator.fps:g} fps from {run} ({generator.weights}), {took_s:.1f} s",
-    )
-    say(console, f"next: mdtool render {out} --out video.mp4")
+    say(console, f"next: mdtool render {grids[0].out} --out video.mp4")
 
 
 def _stream(

@@ -13,6 +13,9 @@ DEFAULT_PRESET = {
     "mdm": "small",
     "emdm": "emdm-small",
     "balanced-edm": "edm-tiny",
+    "nerm": "nerm-small",
+    "nerm-codebook": "nerm-codebook",
+    "clip-features": "clip-features",
     "recogniser": "recogniser",
     "gru-recogniser": "gru-recogniser",
 }
@@ -21,7 +24,11 @@ DEFAULT_PRESET = {
 def train(
     data: Annotated[Path, typer.Argument(help="Motion file to learn from.")] = Path("motions.h5"),
     method: Annotated[
-        str, typer.Option(help="mdm, emdm, balanced-edm, or recogniser (the judge that `evaluate` needs).")
+        str,
+        typer.Option(
+            help="mdm, emdm, balanced-edm, nerm; recogniser or gru-recogniser (the judge that `evaluate` needs); "
+            "nerm-codebook, clip-features (what `nerm` and `rates` can use)."
+        ),
     ] = "mdm",
     preset: Annotated[
         str | None,
@@ -111,5 +118,8 @@ def train(
         say(console, f"stopped; everything is saved in {folder.path}: the same command goes on from there")
         raise typer.Exit(130)
     say(console, f"wrote {folder.path}  (step {folder.newest_step()}, weights {', '.join(folder.tracks())})")
-    follow = f"mdtool sample {folder.path}" if makes_motion(run.method) else "mdtool evaluate"
+    follow = {
+        "nerm-codebook": f"mdtool train --method nerm --set model.time_encoding=cca --set model.codebook={folder.path}",
+        "clip-features": f"mdtool rates RUN --features {folder.path}",
+    }.get(run.method, f"mdtool sample {folder.path}" if makes_motion(run.method) else "mdtool evaluate")
     say(console, f"next: {follow}")

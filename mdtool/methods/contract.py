@@ -334,12 +334,12 @@ class FieldMethod(Method):
         """Latents [B, d] of the motions that noise stands for; differentiable in `noise`."""
 
     @abc.abstractmethod
-    def poses(self, latents: Tensor, times_s: Tensor) -> Tensor:
-        """Features [B, 25, 6, T] of latents [B, d] at instants [T] or [B, T]; differentiable in both."""
+    def poses(self, latents: Tensor, times_s: Tensor, fps: float = 0.0) -> Tensor:
+        """Features [B, 25, 6, T] of latents [B, d] at instants [T] or [B, T]; `fps` above 0 tells a frame rate too."""
 
     @abc.abstractmethod
-    def fit(self, features: Tensor, times_s: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Latents [B, d] whose poses at [B, T] instants come nearest to features, each counted by `weight` [B, T]."""
+    def fit(self, features: Tensor, times_s: Tensor, start: Tensor | None = None) -> Tensor:
+        """Latents [B, d] whose poses at instants [B, T] come nearest to features, and near `start` if there is one."""
 
 
 def sample_generators(seed: int, first: int, count: int) -> list[torch.Generator]:

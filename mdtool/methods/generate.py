@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import Method, sample_generators
+from mdtool.methods.contract import FieldMethod, Method, sample_generators
+from mdtool.methods.timeline import decode_long, window_starts
 from mdtool.motion.kinematics import joint_positions
 from mdtool.motion.motion import Motion, MotionSet
 
@@ -68,6 +69,8 @@ class Generator:
         frames: int | None = None,
         keep_noise: bool = False,
         progress: Callable[[int], None] | None = None,
+        fps: float | None = None,
+        times_s: np.ndarray | None = None,
     ) -> MotionSet:
         """One motion per label in `actions`; motion k is sample `first + k` of `seed`.
 
@@ -76,6 +79,8 @@ class Generator:
         Args:
             keep_noise: store each sample's latent with it, so that an edit can start from it.
             progress: told the number of finished samples after every batch of this process.
+            fps, times_s: another frame rate, or instants [T] in seconds and in any order, for runs with a time axis;
+                a motion longer than the axis is chained of several.
 
         Raises:
             MdtoolError: a label or a length that the method was not trained for, or a temperature that it does not
@@ -92,21 +97,22 @@ class Generator:
                 f"action labels must lie in 0 … {len(self.actions) - 1}, not {min(actions)} … {max(actions)}"
             )
         device = next(self.method.parameters()).device
+        asked_s = self._instants(frames, fps, times_s)
+        rate = fps or self.fps
 
         def make(begin: int) -> list[Motion]:
             labels = torch.as_tensor(actions[begin : begin + batch], dtype=torch.int64, device=device)
-            noise = self.method.noise(sample_generators(seed, first + begin, len(labels)), frames).to(device)
+            rngs = sample_generators(seed, first + begin, len(labels))
+            noise = self.method.noise(rngs, frames if asked_s is None else None).to(device)
             with torch.no_grad():
-                features = self.method.decode(noise, labels, **self.options)
-                rot6d, root = (self.method.to_raw_motion if self.raw_rotations else self.method.to_motion)(features)
-                betas = self.method.to_betas(features)
+                rot6d, root, betas = self._decode(rngs, noise, labels, asked_s)
             if progress:
                 progress(begin + len(labels))
             return [
                 Motion(
                     rot6d=rot6d[k].float().cpu().numpy().astype(np.float32),
                     root=root[k].float().cpu().numpy().astype(np.float32),
-                    fps=self.fps,
+                    fps=rate,
                     action=self.actions[label] if label >= 0 else "",
                     name=f"seed {seed} sample {first + begin + k}",
                     betas=None if betas is None else betas[k].float().cpu().numpy(),
@@ -128,3 +134,35 @@ class Generator:
             made_s = time.perf_counter() - began_s
             joint_positions(torch.from_numpy(motion.rot6d), torch.from_numpy(motion.root))
             yield Streamed(motion, made_s, time.perf_counter() - began_s)
+
+    def _instants(self, frames: int | None, fps: float | None, times_s: np.ndarray | None) -> torch.Tensor | None:
+        """Instants to ask a time axis for; None where the method's own grid is meant."""
+        if not isinstance(self.method, FieldMethod):
+            if times_s is not None or (fps is not None and fps != self.fps):
+                raise MdtoolError(
+                    f"this run makes motion at {self.fps:g} fps only: sample it so, and change the rate with "
+                    "`mdtool resample`"
+                )
+            return None
+        if times_s is not None:
+            return torch.from_numpy(np.asarray(times_s, dtype=np.float64))
+        if fps is None and frames is None:
+            return None
+        rate = fps or self.fps
+        count = round(self.frames / self.fps * rate) if frames is None else frames
+        return torch.arange(count, dtype=torch.float64) / rate
+
+    def _decode(
+        self, rngs: list[torch.Generator], noise: torch.Tensor, labels: torch.Tensor, asked_s: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """(rot6d, root, body shapes) of noise."""
+        method, options = self.method, self.options
+        if asked_s is not None and isinstance(method, FieldMethod):
+            windows = len(window_starts(method.axis_s, float(asked_s.max())))
+            if windows > 1:
+                noises = [noise, *(method.noise(rngs).to(noise) for _ in range(windows - 1))]
+                return *decode_long(method, noises, labels, asked_s, **options), None
+            options = {**options, "times_s": asked_s}
+        features = method.decode(noise, labels, **options)
+        to_motion = method.to_raw_motion if self.raw_rotations else method.to_motion
+        return *to_motion(features), method.to_betas(features)

@@ -53,6 +53,8 @@ STATISTICS_SETS = 512
 ENCODER_POSES = 64
 """Instants that the set encoder sees of a motion; in training it must also explain half as many that it does not."""
 INVERSION_REFINEMENTS = 8
+START_PULL = 1e-3
+"""Weight of a latent's squared distance from where it must start, per whitened number."""
 
 
 class NeRM(SequenceLearner, FieldMethod):
@@ -70,6 +72,7 @@ class NeRM(SequenceLearner, FieldMethod):
         self.frames, self.fps, self.actions = config.frames, config.grid_fps or fps, list(actions)
         self.axis_s = self.sequence_s = config.axis_s
         self.hold_last, self.resampled_fps = config.hold_last, config.resampled_fps
+        self.uses_labels = config.conditional
         self.labels = self.actions if config.conditional else []
         self.stage_starts = (0, config.field_steps)
         self.learns_from = config.codebook if config.time_encoding == "cca" else None
@@ -174,8 +177,6 @@ class NeRM(SequenceLearner, FieldMethod):
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Stage 1: error of the poses, of the root, and the latents' divergence; stage 2: error of the noise."""
-        if batch.places is None:
-            raise MdtoolError("NeRM learns from whole sequences with the time of every pose")
         return self._field_losses(batch, rng) if self.step < self.config.field_steps else self._noise_losses(batch, rng)
 
     def training_state(self) -> dict[str, Tensor]:
@@ -312,28 +313,36 @@ class NeRM(SequenceLearner, FieldMethod):
             times_s = torch.arange(self.frames, dtype=torch.float64) / self.fps
         return self.poses(self.latents(noise, action, **options), times_s)
 
-    def fit(self, features: Tensor, times_s: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Latents [B, d] whose poses at instants [B, T] come nearest to features; the field stays as it is."""
+    def fit(self, features: Tensor, times_s: Tensor, start: Tensor | None = None) -> Tensor:
+        """Latents [B, d] whose poses at instants [B, T] come nearest to features; the field stays as it is.
+
+        Args:
+            start: latents [B, d] to begin at and not to leave without need; the encoder's, or the mean, when not given.
+        """
         rot6d, root = self.to_motion(features)
         target = self._scaled(rot6d, root)
         coordinate = seconds_to_coordinate(times_s.double(), self.axis_s).float().to(target.device)
-        counted = torch.ones_like(coordinate) if weight is None else weight
         rate = torch.zeros(len(target), device=target.device)
-        share = counted / counted.sum(1, keepdim=True)
-        start = self.table.mean.mean(0) if len(self.table) else self.white_mean
-        start = start.expand(len(target), -1)
-        if self.encoder is not None:
-            picked = torch.linspace(0, coordinate.shape[1] - 1, ENCODER_POSES).round().long()
-            gap = (coordinate.amax(1) - coordinate.amin(1)).clamp_min(1e-3) / max(coordinate.shape[1] - 1, 1)
-            with torch.no_grad():
-                start = self.encoder(coordinate[:, picked], target[:, picked], gap)[0].float()
+        anchor = self.white_mean if start is None else start
+        begin = self._first_guess(coordinate, target) if start is None else start
+        pull = 0.5 * self.config.lambda_kl if start is None else START_PULL
 
         def error(latent: Tensor) -> Tensor:
             wrong = (self.field(coordinate, latent, rate) - target).square()
             off = wrong[..., :POSE].mean(-1) + self.config.lambda_root * wrong[..., POSE:].mean(-1)
-            return (off * share).sum(1) + 0.5 * self.config.lambda_kl * latent.square().mean(1)
+            return off.mean(1) + pull * ((latent - anchor) / self.white_scale).square().mean(1)
 
-        return fit_latents(error, start, self.config.fit_steps, self.config.fit_lr)
+        return fit_latents(error, begin, self.config.fit_steps, self.config.fit_lr)
+
+    @torch.no_grad()
+    def _first_guess(self, coordinate: Tensor, target: Tensor) -> Tensor:
+        if self.encoder is None:
+            mean = self.table.mean.mean(0) if len(self.table) else self.white_mean
+            return mean.expand(len(target), -1)
+        picked = torch.linspace(0, coordinate.shape[1] - 1, ENCODER_POSES).round().long()
+        spacing = (coordinate.amax(1) - coordinate.amin(1)).clamp_min(1e-3) / max(coordinate.shape[1] - 1, 1)
+        guess: Tensor = self.encoder(coordinate[:, picked], target[:, picked], spacing)[0].float()
+        return guess
 
     def invert(self, features: Tensor, action: Tensor | None, **options: object) -> Tensor:
         """z_K whose decoded motion comes nearest to features at `fps`: a fitted latent, then DDIM upwards."""
@@ -364,8 +373,6 @@ class NeRM(SequenceLearner, FieldMethod):
             fps=self.fps,
             conditions="action" if self.config.conditional else "none",
         )
-
-    # ---- shapes and scales ------------------------------------------------------------------------------------
 
     def _denoiser(self, action: Tensor | None, guidance: object) -> Callable[[Tensor, Tensor], Tensor]:
         scale = self.config.guidance if guidance is None else guidance

@@ -12,12 +12,15 @@ _MODULES = {
     "mdm": "mdtool.methods.mdm:MDM",
     "balanced-edm": "mdtool.methods.balanced_edm:BalancedEDM",
     "nerm": "mdtool.methods.nerm:NeRM",
+    "nerm-codebook": "mdtool.methods.motion_codebook:MotionCodebook",
+    "clip-features": "mdtool.methods.clip_features:ClipFeatures",
     "emdm": "mdtool.methods.emdm:EMDM",
     "recogniser": "mdtool.methods.recogniser:Recogniser",
     "gru-recogniser": "mdtool.methods.gru_recogniser:GRURecogniser",
 }
 _RECOGNISERS = {"recogniser", "gru-recogniser"}
-_OF_ANY_RATE = {"nerm"}
+_PARTS = {"nerm-codebook", "clip-features"}
+_OF_ANY_RATE = {"nerm", "nerm-codebook", "clip-features"}
 
 
 def method_names() -> list[str]:
@@ -26,8 +29,13 @@ def method_names() -> list[str]:
 
 
 def makes_motion(name: str) -> bool:
-    """Whether runs of a method are generators; the others are recognisers."""
-    return name not in _RECOGNISERS
+    """Whether runs of a method are generators; the others are recognisers, or parts of generators and of scores."""
+    return name not in _RECOGNISERS | _PARTS
+
+
+def recognises(name: str) -> bool:
+    """Whether runs of a method are recognisers."""
+    return name in _RECOGNISERS
 
 
 def takes_any_rate(name: str) -> bool:

@@ -13,7 +13,7 @@ from mdtool.config import RunConfig, validated
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Classifier, Method, SequenceLearner, Trainable
 from mdtool.methods.generate import Generator
-from mdtool.methods.registry import build, method_class, takes_any_rate
+from mdtool.methods.registry import build, method_class, recognises, takes_any_rate
 from mdtool.methods.registry import makes_motion as method_makes_motion
 from mdtool.motion.file import file_sha256
 from mdtool.motion.motion import TRAIN, MotionSet
@@ -306,7 +306,8 @@ def newest_run(folder: Path, makes_motion: bool) -> Path:
     runs = []
     for path in folder.glob("*/config.toml") if folder.is_dir() else []:
         run = RunFolder(path.parent)
-        if method_makes_motion(run.read_config().method) == makes_motion and run.steps():
+        of_kind = method_makes_motion if makes_motion else recognises
+        if of_kind(run.read_config().method) and run.steps():
             written = run.state_path if run.state_path.exists() else run.config_path  # an imported run has no state
             runs.append((written.stat().st_mtime, run.path))
     if not runs:

@@ -1,0 +1,86 @@
+"""`mdtool rates`: how a generator does at every frame rate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mdtool.cli.terminal import progress_bar, say
+
+
+def rates(
+    run: Annotated[Path, typer.Argument(help="Run of a generator; one without a time axis is lifted by slerp.")],
+    data: Annotated[Path, typer.Option(help="Recordings at their own frame rates.")] = Path("motions.h5"),
+    features: Annotated[
+        Path | None, typer.Option(help="Run of clip-features, for clip-FID; without it reconstruction alone.")
+    ] = None,
+    fps: Annotated[list[float] | None, typer.Option(min=1, help="Rates; 20, 40, 60, 100, 120 by default.")] = None,
+    count: Annotated[int, typer.Option(min=40, help="Clips per side of clip-FID.")] = 4000,
+    fits: Annotated[int, typer.Option(min=1, help="Recordings per split that are fitted for reconstruction.")] = 100,
+    weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of samples and clips.")] = 0,
+    out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("rates.json"),
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+) -> None:
+    """Score a run at every frame rate: clip-FID beside its floor, reconstruction of train and unseen recordings.
+
+    Only recordings made at a rate or faster count at it. Joint errors are of fitted latents: at all instants, and at
+    every second frame when the field has seen the others only, beside slerp.
+    """
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from mdtool.atomic import require_writable, write_text
+    from mdtool.errors import MdtoolError
+    from mdtool.evaluation.rates import clip_fid, reconstruction
+    from mdtool.methods.clip_features import ClipFeatures
+    from mdtool.methods.contract import FieldMethod
+    from mdtool.methods.generate import Generator
+    from mdtool.motion.file import provenance, read_motions
+    from mdtool.motion.motion import SPLITS
+    from mdtool.training.device import prepare
+    from mdtool.training.run import load_generator, load_method
+
+    require_writable(out)
+    prepare("cpu", threads)
+    recordings, console = read_motions(data), Console(markup=False)
+    asked = sorted(fps or [20.0, 40.0, 60.0, 100.0, 120.0])
+    result: dict[str, object] = {"run": str(run), "data": str(data), "clips": count, "seed": seed}
+    tables: list[tuple[str, tuple[str, ...], list[dict[str, Any]], float]] = []
+    if features is not None:
+        extractor, _, sha256 = load_method(features)
+        if not isinstance(extractor, ClipFeatures):
+            raise MdtoolError(f"{features} is no run of clip-features: `mdtool train --method clip-features` makes one")
+        generator: Generator = load_generator(run, weights)
+        with progress_bar(console, "clip-FID") as show:
+            result["clip_fid"] = found = clip_fid(generator, recordings, extractor, asked, count, seed, show)
+        result["extractor_sha256"] = sha256
+        title = f"clip-FID, {count} clips of {extractor.frames} poses, extractor {sha256[:12]}"
+        tables.append((title, ("fps", "recordings", "clip_fid", "floor", "spectrum_gap"), found, 1.0))
+    method, track, sha256 = load_method(run, weights)
+    if isinstance(method, FieldMethod):
+        for split in sorted({int(value) for value in recordings.split}):
+            say(console, f"fitting {SPLITS[split]} recordings …")
+            rows = reconstruction(method, recordings, split, asked, fits, seed)
+            result[f"reconstruction_{SPLITS[split]}"] = rows
+            keys = ("fps", "recordings", "mpjpe_m", "held_out_m", "held_out_slerp_m", "s_consistency_m")
+            tables.append((f"{SPLITS[split]} recordings, joint errors in mm", keys, rows, 1000.0))
+    elif features is None:
+        raise MdtoolError(f"{run} has no time axis to reconstruct with: give --features for its clip-FID")
+    result["provenance"] = provenance([data], weights=track, checkpoint_sha256=sha256)
+    write_text(out, json.dumps(result, indent=1) + "\n")
+    for title, columns, found, units in tables:
+        shown = Table(*(key.removesuffix("_m").replace("_", " ") for key in columns), title=title, title_justify="left")
+        for row in found:
+            shown.add_row(*(_cell(row[key], units if key.endswith("_m") else 1.0) for key in columns))
+        console.print(shown)
+    say(console, f"wrote {out}")
+    say(console, f"next: mdtool sample {run} --fps {asked[-1]:g}")
+
+
+def _cell(value: float | None, units: float) -> str:
+    return "–" if value is None else f"{value * units:.4g}"

@@ -1,0 +1,190 @@
+"""How a generator does at every frame rate: clip-FID, reconstruction, and what the rate alone changes.
+
+clip-FID compares features of clips of m consecutive poses at one rate (Wei et al. 2024, section 4.1, whose extractor
+and m are not given). Here the extractor is a run of `clip-features`, recordings count at a rate only if they were
+recorded at it or faster, and a method without a time axis is lifted to the rate by slerp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdtool.errors import MdtoolError
+from mdtool.evaluation.distribution import fid
+from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, log_spectrum
+from mdtool.methods.contract import FieldMethod
+from mdtool.methods.generate import Generator
+from mdtool.motion.kinematics import positions_of
+from mdtool.motion.motion import Motion, MotionSet
+from mdtool.motion.resample import resample, resample_at
+from mdtool.training.sequences import sequences_of
+
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Features and speed spectra of a set of clips at one rate."""
+
+    features: np.ndarray
+    """[n, D] float64."""
+    spectrum: np.ndarray
+    """[n, bands] log m/s."""
+
+
+def clips_at(
+    motions: Sequence[Motion], fps: float, extractor: ClipFeatures, count: int, rng: np.random.Generator
+) -> Clips | None:
+    """Features of `count` random clips of motions at a rate; None where no motion is long enough.
+
+    Motions take turns, and each clip starts anywhere. A motion of another rate is resampled by slerp.
+    """
+    long = [clip for clip in (resample(motion, fps) for motion in motions) if len(clip) >= extractor.frames]
+    if not long:
+        return None
+    order = np.resize(rng.permutation(len(long)), count)
+    parts = []
+    for begin in range(0, count, _AT_ONCE):
+        some = [long[index] for index in order[begin : begin + _AT_ONCE]]
+        starts = [int(rng.integers(len(clip) - extractor.frames + 1)) for clip in some]
+        cut = [clip.slice(start, start + extractor.frames) for clip, start in zip(some, starts, strict=True)]
+        rot6d, root = (torch.from_numpy(np.stack([getattr(c, name) for c in cut])) for name in ("rot6d", "root"))
+        joints = clip_joints(rot6d, root)
+        rate = torch.full((len(cut),), float(fps))
+        with torch.no_grad():
+            parts.append((extractor.features(joints, rate).double(), log_spectrum(joints, rate).double()))
+    return Clips(*(torch.cat([part[k] for part in parts]).numpy() for k in (0, 1)))
+
+
+def clip_fid(
+    generator: Generator,
+    recordings: MotionSet,
+    extractor: ClipFeatures,
+    rates: Sequence[float],
+    count: int,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """clip-FID, its floor and the gap of the speed spectra at each rate.
+
+    Args:
+        count: clips per side.
+
+    Returns:
+        A row per rate: `recordings` counted, `clip_fid`, `floor` (one half of the recordings against the other, with
+        half as many clips each), `spectrum_gap` (mean difference of log speeds over the bands below half the rate).
+        Numbers are None where too few recordings are fast and long enough.
+    """
+    rows: list[dict[str, Any]] = []
+    clips = list(recordings)
+    for place, fps in enumerate(rates):
+        rng = np.random.default_rng([seed, int(1000 * fps)])
+        real = [clip for clip in clips if clip.fps >= fps - 1e-6 and clip.seconds * fps >= extractor.frames]
+        row: dict[str, Any] = {"fps": fps, "recordings": len(real)}
+        row |= dict.fromkeys(("clip_fid", "floor", "spectrum_gap"))
+        rows.append(row)
+        if len(real) >= 4:
+            order = rng.permutation(len(real))
+            halves = [[real[index] for index in part] for part in np.array_split(order, 2)]
+            known = clips_at(real, fps, extractor, count, rng)
+            made = clips_at(_made(generator, real, fps, extractor.frames, seed), fps, extractor, count, rng)
+            one, other = (clips_at(half, fps, extractor, count // 2, rng) for half in halves)
+            if known is not None and made is not None and one is not None and other is not None:
+                heard = np.array([low < fps / 2 for low, _ in BANDS])
+                gap = np.abs(made.spectrum.mean(0) - known.spectrum.mean(0))[heard].mean()
+                row |= {
+                    "clip_fid": fid(made.features, known.features),
+                    "floor": fid(one.features, other.features),
+                    "spectrum_gap": float(gap),
+                }
+        if progress:
+            progress(place + 1, len(rates))
+    return rows
+
+
+def _made(generator: Generator, real: Sequence[Motion], fps: float, frames: int, seed: int) -> list[Motion]:
+    """One motion per recording, of its action where the run knows it, long enough for a clip."""
+    labels = [generator.actions.index(clip.action) if clip.action in generator.actions else 0 for clip in real]
+    if isinstance(generator.method, FieldMethod):
+        axis = int(generator.method.axis_s * fps + 1e-6) + 1
+        return list(generator.sample(labels, seed, fps=fps, frames=max(axis, frames)))
+    return [resample(motion, fps) for motion in generator.sample(labels, seed)]
+
+
+def reconstruction(
+    method: FieldMethod, recordings: MotionSet, split: int, rates: Sequence[float], count: int, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Mean joint error of fitted latents at each rate, beside slerp's; metres.
+
+    Pieces of recordings are fitted twice: to all their frames, for `mpjpe` at a rate, and to every second frame, for
+    `held_out` at the frames between, beside `held_out_slerp` from the same frames. `s_consistency` is the distance
+    between the field told 20 fps and told the rate.
+
+    Raises:
+        MdtoolError: no recording in the split is long enough.
+    """
+    rng = np.random.default_rng([seed, split])
+    clips = [recordings[int(index)] for index in rng.permutation(np.flatnonzero(recordings.split == split))]
+    pieces = [piece for clip in clips for piece in sequences_of(clip, method.axis_s, False)[:1] if len(piece) >= 16]
+    if not pieces:
+        raise MdtoolError("the recordings of this split are too short to fit: 16 frames or more are needed")
+    rows = []
+    fitted = {fps: [piece for piece in pieces if piece.fps >= fps - 1e-6][:count] for fps in rates}
+    known: dict[int, tuple[Tensor, float, float]] = {}
+    for fps, some in fitted.items():
+        errors, apart = [], []
+        for piece in some:
+            if id(piece) not in known:
+                known[id(piece)] = _fit_both(method, piece)
+            latent = known[id(piece)][0]
+            times_s = np.arange(int((len(piece) - 1) / piece.fps * fps + 1e-6) + 1) / fps
+            truth = resample_at(piece, times_s).positions()
+            errors.append(_distance(_positions(method, latent, times_s), truth))
+            told = [_positions(method, latent, times_s, rate) for rate in (20.0, fps)]
+            apart.append(_distance(*told))
+        held = [known[id(piece)][1:] for piece in some]
+        rows.append(
+            {
+                "fps": fps,
+                "recordings": len(some),
+                "mpjpe_m": float(np.mean(errors)) if errors else None,
+                "held_out_m": float(np.mean([one for one, _ in held])) if held else None,
+                "held_out_slerp_m": float(np.mean([other for _, other in held])) if held else None,
+                "s_consistency_m": float(np.mean(apart)) if apart else None,
+            }
+        )
+    return rows
+
+
+def _fit_both(method: FieldMethod, piece: Motion) -> tuple[Tensor, float, float]:
+    """(latent of all frames, error of the latent of every second at the others, and slerp's there)."""
+    times_s = np.arange(len(piece)) / piece.fps
+    latent, half = (_fit(method, piece, times_s, slice(None, None, step)) for step in (1, 2))
+    between = slice(1, None, 2)
+    truth = piece.positions()[between]
+    even = resample(piece, piece.fps / 2)
+    drawn = resample_at(even, times_s[between]).positions()
+    return latent, _distance(_positions(method, half, times_s[between]), truth), _distance(drawn, truth)
+
+
+def _fit(method: FieldMethod, piece: Motion, times_s: np.ndarray, frames: slice) -> Tensor:
+    features = method.from_motion(
+        torch.from_numpy(piece.rot6d[frames].copy())[None], torch.from_numpy(piece.root[frames].copy())[None]
+    )
+    return method.fit(features, torch.from_numpy(times_s[frames].copy())[None])
+
+
+def _positions(method: FieldMethod, latent: Tensor, times_s: np.ndarray, fps: float = 0.0) -> np.ndarray:
+    with torch.no_grad():
+        rot6d, root = method.to_motion(method.poses(latent, torch.from_numpy(times_s.copy()), fps))
+    return positions_of(rot6d[0].numpy(), root[0].numpy())
+
+
+def _distance(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.linalg.norm(first - second, axis=-1).mean())
