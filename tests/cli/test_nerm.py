@@ -1,4 +1,4 @@
-"""NeRM from the command line: parts, training at mixed rates, samples at any instants, lifting, scores at every rate."""
+"""NeRM from the command line: its parts, training at mixed rates, samples at any instants, lifting, scores by rate."""
 
 from __future__ import annotations
 
