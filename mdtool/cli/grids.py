@@ -21,8 +21,6 @@ class Grid(NamedTuple):
 def asked_grids(
     out: Path, frames: int | None, rates: list[float], seconds: float | None, times: Path | None
 ) -> list[Grid]:
-    out: Path, frames: int | None, rates: list[float], seconds: float | None, times: Path | None
-) -> list[Grid]:
     """What was asked for: one grid, one per frame rate, or the instants of a file."""
     from mdtool.errors import MdtoolError
 
