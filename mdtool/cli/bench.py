@@ -12,6 +12,13 @@ from mdtool.cli.terminal import say
 
 def bench(
     out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("bench.json"),
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,RUN,…",
+            help="Instead of a preset, trained runs side by side: run folders, or methods whose newest run counts.",
+        ),
+    ] = None,
     preset: Annotated[str, typer.Option(help="Preset whose network is timed.")] = "thesis",
     batch: Annotated[int, typer.Option(min=1, help="Windows per step.")] = 64,
     actions: Annotated[int, typer.Option(min=1, help="Number of action labels.")] = 40,
@@ -37,6 +44,9 @@ def bench(
     from mdtool.training.device import prepare
 
     require_writable(out)
+    if methods is not None:
+        _families(methods, out, batch, repeats, threads)
+        return
     where = prepare(device, threads)
     table = load_preset(preset)
     labels = [f"action {k}" for k in range(actions)]
@@ -64,4 +74,40 @@ def bench(
             f"60 frames at 720p, drawn and encoded: {drawn['render_and_encode_s']:.1f} s, "
             f"{drawn['processor_s']:.1f} s of processor time",
         )
+    say(console, f"wrote {out}")
+
+
+def _families(methods: str, out: Path, batch: int, repeats: int, threads: int | None) -> None:
+    """Measure the named runs one after the other, and print one table of them."""
+    import json
+    import os
+
+    import torch
+    from rich.console import Console
+    from rich.table import Table
+
+    from mdtool.atomic import write_text
+    from mdtool.evaluation.bench import machine
+    from mdtool.evaluation.families import compare, run_of
+
+    console = Console(markup=False)
+    runs = [run_of(name.strip(), Path("runs")) for name in methods.split(",") if name.strip()]
+    say(console, f"measuring {', '.join(map(str, runs))} …")
+    rows = compare(runs, batch, repeats, threads or os.cpu_count() or 1)
+    write_text(
+        out, json.dumps({"machine": machine(torch.device("cpu")), "batch": batch, "rows": rows}, indent=2) + "\n"
+    )
+    shown = Table("", *(row["method"] for row in rows), title=f"families, batch {batch}, cpu")
+    lines = (
+        ("parameters", "parameters", 1), ("network calls per motion", "calls", 1), ("frames", "frames", 1),
+        ("ms per motion, alone", "motion_s", 1e3), ("ms per motion at 120 fps", "motion_s_at_120", 1e3),
+        ("motions per second", "motions_per_s", 1), ("ms per step of an edit's search", "search_step_s", 1e3),
+        ("peak memory, MB", "peak_mb", 1), ("peak memory at 120 fps, MB", "peak_mb_at_120", 1),
+        ("accuracy", "accuracy", 1), ("FID", "fid", 1), ("FID floor", "fid_floor", 1), ("motions scored", "count", 1),
+    )  # fmt: skip
+    for heading, key, units in lines:
+        shown.add_row(heading, *("–" if row.get(key) is None else f"{row[key] * units:.4g}" for row in rows))
+    console.print(shown)
+    if len({(row.get("protocol"), row.get("count"), row.get("split")) for row in rows}) > 1:
+        say(console, "note: scores of different protocols, counts or splits are not comparable, nor is a missing one")
     say(console, f"wrote {out}")

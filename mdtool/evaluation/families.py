@@ -1,0 +1,136 @@
+"""Trained runs of several families side by side: how good, how fast, how large.
+
+Each run is measured in a process of its own, so that its peak of memory is its own, one after the other on one machine.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mdtool.errors import MdtoolError
+from mdtool.evaluation.checkpoints import FOLDER
+from mdtool.evaluation.results import read_results
+from mdtool.methods.contract import FieldMethod
+from mdtool.training.checkpoint import RunFolder
+from mdtool.training.run import load_generator
+
+FAST_FPS = 120.0
+"""Second rate at which a run with a time axis is timed."""
+_MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10
+"""What `ru_maxrss` counts, per megabyte."""
+
+
+def run_of(name: str, folder: Path) -> Path:
+    """The run that a word names: a folder, or the newest run of a method under `folder`.
+
+    Raises:
+        MdtoolError: neither is there.
+    """
+    if Path(name, "config.toml").exists():
+        return Path(name)
+    found = []
+    for path in folder.glob("*/config.toml") if folder.is_dir() else []:
+        run = RunFolder(path.parent)
+        if run.read_config().method == name and run.steps():
+            found.append((path.stat().st_mtime, run.path))
+    if not found:
+        raise MdtoolError(
+            f"no trained run of {name!r} under {folder}/, and no run folder of that name: train one first"
+        )
+    return max(found)[1]
+
+
+def compare(runs: list[Path], batch: int, repeats: int, threads: int) -> list[dict[str, Any]]:
+    """A row per run.
+
+    Args:
+        batch: motions per call where throughput is measured.
+        repeats: timed repeats, of which medians are reported.
+
+    Returns:
+        method, run, parameters, calls, frames, fps; seconds per motion alone and motions per second in a batch; seconds
+        of a step of an edit's search (decoding and its gradient); megabytes beyond the loaded network, at the default
+        rate and at 120 fps for runs with a time axis; accuracy and FID of the newest evaluation in the run's folder.
+    """
+    rows = []
+    spawn = multiprocessing.get_context("spawn")
+    for run in runs:
+        row: dict[str, Any] = {"run": str(run), **quality(run)}
+        with spawn.Pool(1) as alone:
+            row |= alone.apply(measure, (str(run), batch, repeats, threads, 0.0))
+        if row["time_axis"]:
+            with spawn.Pool(1) as alone:
+                fast = alone.apply(measure, (str(run), batch, repeats, threads, FAST_FPS))
+            row |= {f"{key}_at_120": fast[key] for key in ("motion_s", "peak_mb")}
+        rows.append(row)
+    return rows
+
+
+def quality(run: Path) -> dict[str, Any]:
+    """Scores of the newest evaluation in the run's folder, with what makes them comparable; empty without one."""
+    files = sorted((run / FOLDER).glob("*.json"), key=lambda path: path.stat().st_mtime)
+    if not files:
+        return {}
+    results = read_results(files[-1])
+    found: dict[str, Any] = {"protocol": results.protocol, "count": results.count}
+    for split in results.splits[:1]:
+        for metric in ("accuracy", "fid"):
+            spread = results.score(metric, "gen", split)
+            if spread is not None:
+                found[metric] = spread.mean
+        floor = results.score("fid", "real", split)
+        found |= {"split": split, "fid_floor": None if floor is None else floor.mean}
+    return found
+
+
+def measure(run: str, batch: int, repeats: int, threads: int, fps: float) -> dict[str, Any]:
+    """Speed and memory of one run, in the process that calls this; `fps` 0 is the run's own rate."""
+    torch.set_num_threads(threads)
+    generator = load_generator(run)
+    method, about = generator.method, generator.method.describe()
+    labels = [0] * batch
+    axis = {"fps": fps} if fps else {}
+    before = _peak()
+    generator.sample(labels, 0, batch=batch, **axis)  # type: ignore[arg-type]
+    peak = _peak()
+
+    def timed(count: int) -> float:
+        spent = []
+        for _ in range(repeats):
+            began_s = time.perf_counter()
+            generator.sample(labels[:count], 0, batch=count, **axis)  # type: ignore[arg-type]
+            spent.append(time.perf_counter() - began_s)
+        return statistics.median(spent)
+
+    noise = method.noise([torch.Generator().manual_seed(0)])
+    steps = []
+    for _ in range(repeats):
+        began_s = time.perf_counter()
+        searched = noise.clone().requires_grad_()
+        label = torch.zeros(1, dtype=torch.int64) if about.conditions == "action" else None
+        method.decode(searched, label, **generator.options).square().sum().backward()
+        steps.append(time.perf_counter() - began_s)
+    return {
+        "method": about.method,
+        "parameters": about.parameters,
+        "calls": about.network_calls,
+        "frames": generator.frames,
+        "fps": fps or generator.fps,
+        "time_axis": isinstance(method, FieldMethod),
+        "motion_s": timed(1),
+        "motions_per_s": batch / timed(batch),
+        "search_step_s": statistics.median(steps),
+        "peak_mb": peak - before,
+    }
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MEGABYTE

@@ -1,0 +1,35 @@
+"""Families side by side: which run a word names, and a row of numbers per run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mdtool.errors import MdtoolError
+from mdtool.evaluation.families import measure, run_of
+from mdtool.motion.file import write_motions
+from tests.cli.command_line import done
+from tests.motion.smooth_motion import smooth_clips
+
+
+def test_runs_are_measured_and_stand_in_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_motions("motions.h5", smooth_clips(6))
+    few = ("--steps", 23, "--threads", 1)
+    done("train", "motions.h5", "--preset", "nerm-debug", *few)
+    done("train", "motions.h5", "--preset", "debug", *few)
+    assert run_of("nerm", Path("runs")) == Path("runs/nerm-debug")
+    assert run_of("runs/debug", Path("elsewhere")) == Path("runs/debug")
+    with pytest.raises(MdtoolError, match="no trained run of 'emdm'"):
+        run_of("emdm", Path("runs"))
+    row = measure("runs/nerm-debug", 3, 1, 1, 120.0)
+    assert (row["method"], row["calls"], row["fps"], row["time_axis"]) == ("nerm", 10, 120.0, True)
+    assert min(row[key] for key in ("motion_s", "motions_per_s", "search_step_s")) > 0
+    printed = done("bench", "--methods", "nerm,runs/debug", "--batch", 2, "--repeats", 1, "--threads", 1)
+    assert "ms per motion at 120 fps" in printed
+    rows = json.loads(Path("bench.json").read_text())["rows"]
+    assert [entry["method"] for entry in rows] == ["nerm", "mdm"]
+    assert "motion_s_at_120" in rows[0]
+    assert "motion_s_at_120" not in rows[1]
