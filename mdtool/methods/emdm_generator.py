@@ -82,6 +82,8 @@ class EMDMConfig(Strict):
     lambda_foot: float = Field(1.0, ge=0)
     foot_space: Literal["root", "world"] = "world"
     guidance: float = 1.0
+    temperature: float = Field(1.0, ge=0, le=1)
+    """Scale of the posterior's noise in sampling; 1 is the published sampler."""
 
     @model_validator(mode="after")
     def _consistent(self) -> EMDMConfig:
@@ -101,6 +103,7 @@ class EMDMConfig(Strict):
 class EMDMGenerator(FeatureSpace):
     """What makes motion. Features are [B, 25, 6, T], latents the packs of `unpack`."""
 
+    tempers = True
     time: Tensor
 
     def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:
@@ -182,6 +185,7 @@ class EMDMGenerator(FeatureSpace):
 
         Options:
             guidance: classifier-free scale, 1 is off; both passes get the same code.
+            temperature: scale of the posterior's noises, 0 … 1.
             checkpointing: recompute each step in the backward pass.
             steps, sampler: only the run's own number, and "few-step": the network knows no others.
 
@@ -191,7 +195,8 @@ class EMDMGenerator(FeatureSpace):
         self._check_options(options)
         x, codes, noises = self.unpack(noise)
         denoiser = self._denoiser(action, options.get("guidance"))
-        checkpointing = bool(options.get("checkpointing", False))
+        checkpointing, given = bool(options.get("checkpointing", False)), options.get("temperature")
+        noises = noises * (self.config.temperature if given is None else float(str(given)))
         return self.unscaled(few_step(denoiser, self.process, x, codes, noises, checkpointing=checkpointing))
 
     def invert(self, features: Tensor, action: Tensor | None, **options: object) -> Tensor:
@@ -208,6 +213,10 @@ class EMDMGenerator(FeatureSpace):
         denoiser = self._denoiser(action, options.get("guidance"))
         x, noises = few_step_inversion(denoiser, self.process, x0, codes, path_noise)
         return self.pack(x, codes, noises)
+
+    def published_options(self) -> dict[str, object]:
+        """No guidance in action-to-motion, and the posterior's whole noise (Zhou et al. 2024)."""
+        return {"guidance": 1.0, "temperature": 1.0}
 
     def describe(self) -> Description:
         """Calls, length, rate and conditions."""

@@ -153,6 +153,9 @@ def test_a_pack_is_x_T_codes_and_noises_in_one() -> None:
         for place, part in enumerate((x, codes, noises)):
             changed = [y + (place == k) for k, y in enumerate((x, codes, noises))]
             assert (method.decode(method.pack(*changed), action) - plain).abs().max() > 1e-3, part.shape
+        silent = method.decode(method.pack(x, codes, 0 * noises), action)
+        torch.testing.assert_close(method.decode(packs, action, temperature=0.0), silent)
+        assert torch.equal(method.decode(packs, action, temperature=1.0), plain)
     one = made(diffusion_steps=1)
     assert one.unpack(one.noise(sample_generators(0, 0, 2)))[2].shape == (2, 0, 25, 6, 20)
 
