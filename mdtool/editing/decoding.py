@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mdtool.editing.plan import Plan
 from mdtool.editing.request import Run
+from mdtool.methods.contract import FieldMethod
 from mdtool.methods.generate import Generator
 
 
@@ -39,6 +40,8 @@ class Decoder:
         options = self.method.smooth_options(max(1, steps // 2) if half and steps else steps)
         if checkpointing:
             options = {**options, "checkpointing": True}
+        if isinstance(self.method, FieldMethod):
+            options = {**options, "times_s": torch.arange(self.frames(plan), device=self.device) / plan.fps}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
             return self.method.decode(noise, action, **options).float()
 
