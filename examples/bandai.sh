@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The study of the README on Bandai Namco dataset-2 (10 actions; CC BY-NC 4.0, not part of this repository):
-# loss-aware sampling and EMA against plain training, at equal steps. About two hours on two cores.
+# loss-aware sampling and EMA against plain training, at equal steps. About three hours on two cores.
 #
 #   examples/bandai.sh FOLDER     FOLDER holds dataset-2.zip, dataset-2-more.tar.xz and their label files
 set -euo pipefail
 folder=${1:?usage: examples/bandai.sh FOLDER}
-steps=${STEPS:-12000}
+steps=${STEPS:-24000}
 
 mdtool preprocess bvh "$folder"/dataset-2.zip "$folder"/dataset-2-more.tar.xz --fps 20 \
     --labels "$folder"/labels.csv --labels "$folder"/labels-more.csv
