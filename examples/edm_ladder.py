@@ -24,6 +24,7 @@ from mdtool.config import TrainConfig, load_preset
 from mdtool.data.windows import draw_windows
 from mdtool.evaluation.distribution import fid
 from mdtool.evaluation.physical import measure
+from mdtool.losses.balanced import Balance
 from mdtool.methods.balanced_edm import BalancedEDM
 from mdtool.methods.contract import Method, sample_generators, step_generator
 from mdtool.methods.generate import Generator
@@ -46,6 +47,9 @@ RUNGS: dict[str, dict[str, Any]] = {
     "+ dimension weights": {},
     "the printed formula (literal)": {"balance": "literal"},
 }
+WHOLE = "+ dimension weights"
+"""The rung with everything, whose gradients and round trip are measured."""
+BALANCES: tuple[Balance, ...] = ("edm2", "literal", "consistent")
 MDM = {"conditional": False, "guidance": 1.0, "width": 128, "layers": 4, "feedforward": 256}
 BATCH = 16
 
@@ -92,13 +96,20 @@ def judged(method: Method, judge: LoadedRecogniser, real: np.ndarray, count: int
     }
 
 
-def gradients(method: BalancedEDM, source: WindowSource, bins: int = 12, batches: int = 1) -> dict[str, list[float]]:
-    """Mean length of the loss's gradient by noise level: of the output, by group, and of all weights."""
+def gradients(
+    method: BalancedEDM, source: WindowSource, balance: Balance, bins: int = 12, batches: int = 2
+) -> dict[str, list[float]]:
+    """Mean length of the loss's gradient by noise level: of the output, by group, and of all weights.
+
+    Args:
+        balance: weights to try on the network as it is; what it expects of its errors does not depend on them.
+    """
     method.eval()
     levels = torch.logspace(-2, 1.3, bins)
     found: dict[str, list[float]] = {"sigma": levels.tolist(), "weights": [], **{group.name: [] for group in GROUPS}}
     parameters = list(method.network.parameters())
-    config = method.config.model_copy(update={"p_std": 1e-6})
+    own = method.config
+    config = own.model_copy(update={"p_std": 1e-6, "balance": balance})
     for level in levels.tolist():
         lengths: dict[str, list[float]] = {name: [] for name in found if name != "sigma"}
         method.config = config.model_copy(update={"p_mean": float(np.log(level))})
@@ -114,11 +125,12 @@ def gradients(method: BalancedEDM, source: WindowSource, bins: int = 12, batches
             lengths["weights"].append(float(torch.cat([g.flatten() for g in whole if g is not None]).norm()))
         for name, values in lengths.items():
             found[name].append(float(np.mean(values)))
+    method.config = own
     return found
 
 
 def gradient_plot(gradients: dict[str, dict[str, list[float]]]) -> Figure:
-    """One panel per rung: length of the gradient over σ, each curve relative to its panel's mean."""
+    """One panel per weighting: length of the gradient over σ, each curve relative to its panel's mean."""
     figure = Figure(figsize=(4.2 * len(gradients), 3.6), layout="constrained")
     for place, (name, found) in enumerate(gradients.items(), start=1):
         axes = figure.add_subplot(1, len(gradients), place)
@@ -163,11 +175,9 @@ def main() -> None:
     motions, judge = read_motions(asked.data), load_recogniser(asked.recogniser)
     clips = np.flatnonzero(motions.split == TRAIN)
     rng = np.random.default_rng(0)
-    before = json.loads(asked.out.read_text()) if asked.out.exists() else None
     real, again = (features_of(judge, motions, rng.choice(clips, 2 * asked.count), seed) for seed in (1, 2))
     floor = fid(again[: asked.count], real)
     table: dict[str, Any] = {"floor": floor, "count": asked.count, "steps": asked.steps, "rungs": {}, "gradients": {}}
-    table = before or table
     card = measure(motions.select(clips))
     table["real"] = {"skating": float(np.nanmean(card["foot skating"])), "jitter": float(np.nanmean(card["jitter"]))}
     print("real", table["real"], "floor", floor, flush=True)
@@ -209,18 +219,14 @@ def main() -> None:
             method.fit_statistics(source.random)
             trainer, took = train(method, source, config, None if name in RUNGS else spent)
             spent = took
-            raw_gradients = None
-            if isinstance(method, BalancedEDM) and seed == asked.seeds[0]:
-                raw_gradients = gradients(method, source)
             with trainer.ema.applied(config.ema[0]):
                 result = judged(method, judge, real, asked.count, 1000 + seed)
+                if name == WHOLE and isinstance(method, BalancedEDM) and not table["gradients"]:
+                    table["round_trip"] = round_trip(method, source)
+                    for balance in BALANCES:
+                        table["gradients"][balance] = gradients(method, source, balance)
             result |= {"training_cpu_s": took, "steps": trainer.step, "parameters": method.describe().parameters}
             table["rungs"].setdefault(name, []).append(result)
-            if raw_gradients:
-                table["gradients"][name] = raw_gradients
-            if name == "+ dimension weights":
-                with trainer.ema.applied(config.ema[0]):
-                    table.setdefault("round_trip", round_trip(method, source))
             write_text(asked.out, json.dumps(table, indent=1))
             if asked.plot and table["gradients"]:
                 write_bytes(asked.plot, figure_png(gradient_plot(table["gradients"])))

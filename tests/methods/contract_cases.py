@@ -32,6 +32,10 @@ class Case(NamedTuple):
     """Settings of a network that can learn ten clips of 20 frames in 1,500 steps."""
     steps: tuple[int, ...] = (7,)
     """A training step of every stage."""
+    lr: float = 3e-3
+    """Learning rate with which it does."""
+    near: float = 0.65
+    """How near each sample then is to its clip, as a share of the distance between clips."""
     falls: str = "loss"
     """The term that learning lowers; a loss weighted by its own expectation stays."""
     refused: tuple[dict[str, Any], ...] = ({"sampler": "euler"}, {"steps": 1000}, {"guidance": "much"})
@@ -51,10 +55,13 @@ COARSE_AND_FINE = ({"diffusion_steps": 25}, {"diffusion_steps": 100})
 DDIM = {"sampler": "ddim"}
 SMALL_UNET = {
     "frames": 60, "shortest": 20, "channels": 16, "multipliers": [1, 2], "blocks": 1, "attention": [1],
-    "head_channels": 16, "conditional": True, "sample_steps": 6,
+    "head_channels": 16, "conditional": True, "sample_steps": 6, "normaliser": "em",
 }  # fmt: skip
 HEUN = ({"sample_steps": 16}, {"sample_steps": 32})
-ALONE = {"frames": 20, "channels": 32, "head_channels": 32, "cond_mask_prob": 0.0, "mirror": 0.0, "sample_steps": 16}
+ALONE = {
+    "frames": 20, "channels": 32, "head_channels": 32, "cond_mask_prob": 0.0, "mirror": 0.0, "sample_steps": 16,
+    "normaliser": "hml_z",
+}  # fmt: skip
 NO_STEPS = ({"sampler": "euler"}, {"steps": 1}, {"steps": "ddim10"}, {"guidance": "much"})
 SPECTRAL = {
     "standardise": True, "prediction": "spectral", "conditioning": "adaln", "norm": "pre", "time_steps": 10, "patch": 2,
@@ -72,7 +79,7 @@ CASES = {
     "emdm": Case("emdm-debug", {}, {}, None, FEW, falls="reconstruction", fewer_calls=OF_THREE),
     "emdm without its GAN": Case("emdm-debug", SPECTRAL, {}, None, FEW, fewer_calls=OF_THREE),
     "balanced edm": Case(
-        "edm-tiny", SMALL_UNET, {}, HEUN, ALONE, falls="error_joints", refused=NO_STEPS, gain=(5, 12)
+        "edm-tiny", SMALL_UNET, {}, HEUN, ALONE, lr=2e-2, near=0.9, falls="error_joints", refused=NO_STEPS, gain=(5, 12)
     ),
     "nerm": Case("nerm-debug", {}, {}, None, {"axis_s": 1.0, "frames": 20, "native_from": 500, "field_steps": 500,
                  "encoder_steps": 250, "width": 64, "cond_mask_prob": 0.0}, (7, 8, 16, 22)),
