@@ -109,7 +109,11 @@ class SequenceSource:
         stride = rng.choice(plan.strides, len(rows))
         # No wider than the sequence, unless even consecutive frames are.
         stride = np.clip((lengths - 1) // max(plan.poses - 1, 1), 1, stride)
-        first = np.floor(rng.random(len(rows)) * np.maximum(lengths - (plan.poses - 1) * stride, 1)).astype(np.int64)
+        # The middle of a clip falls anywhere, and the clip then slides inside: were its start to fall anywhere, the
+        # first and the last pose of a sequence would hardly ever be seen.
+        span = (plan.poses - 1) * stride + 1
+        middle = np.floor(rng.random(len(rows)) * lengths).astype(np.int64)
+        first = np.clip(middle - span // 2, 0, np.maximum(lengths - span, 0))
         return self._at(track, rows, first[:, None] + np.arange(plan.poses) * stride[:, None], stride)
 
     def _at(self, track: Track, rows: np.ndarray, inside: np.ndarray, stride: np.ndarray) -> Batch:

@@ -1,0 +1,97 @@
+"""clip-FID rises with what it must punish: slerp from 20 fps, sliding feet, and shaking."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mdtool.config import TrainConfig
+from mdtool.evaluation.distribution import fid
+from mdtool.evaluation.rates import clips_at
+from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, log_spectrum
+from mdtool.motion.motion import TRAIN, Motion, MotionSet
+from mdtool.motion.resample import resample
+from mdtool.training.loop import Trainer
+from mdtool.training.sequences import SequenceSource
+from tests.methods.test_nerm import recording
+from tests.motion.smooth_motion import ACTIONS
+
+FRAMES = 32
+
+
+def lively(seed: int) -> Motion:
+    """A recording at 120 fps with a little movement at 12 Hz in its hands, as real ones have."""
+    clip = recording(120.0, 2.0, seed)
+    time_s = np.arange(len(clip)) / 120
+    shake = 0.08 * np.sin(2 * np.pi * 12 * time_s + seed)[:, None].astype(np.float32)
+    rot6d = clip.rot6d.copy()
+    rot6d[:, 16:22, 0] += shake
+    return replace(clip, rot6d=rot6d)
+
+
+@pytest.fixture(scope="module")
+def extractor() -> ClipFeatures:
+    torch.manual_seed(0)
+    method = ClipFeatures({"frames": FRAMES, "width": 32, "features": 32}, list(ACTIONS), 20.0)
+    clips = [lively(seed) for seed in range(24)]
+    source = SequenceSource(method, MotionSet.from_clips(clips, ACTIONS), TRAIN, 24, 0)
+    method.fit_statistics(source.random)
+    trainer = Trainer(method, source, TrainConfig(steps=60, batch=24, lr=2e-3), torch.device("cpu"))
+    while trainer.step < 60:
+        trainer.train_step()
+    assert trainer.terms["found"] / 60 > 0.08  # chance is 0.02
+    return method.eval()
+
+
+def test_clip_fid_rises_with_slerp_slide_and_noise(extractor: ClipFeatures) -> None:
+    clips = [lively(seed) for seed in range(40)]
+    rng = np.random.default_rng(0)
+
+    def features(motions: list[Motion]) -> np.ndarray:
+        found = clips_at(motions, 120.0, extractor, 200, np.random.default_rng(1))
+        assert found is not None
+        return found.features
+
+    def slid(speed: float) -> list[Motion]:
+        way = np.arange(241, dtype=np.float32)[:, None] / 120 * np.array([speed, 0, 0], np.float32)
+        return [replace(clip, root=clip.root + way) for clip in clips]
+
+    def shaken(size: float) -> list[Motion]:
+        made = []
+        for clip in clips:
+            wave = np.sin(2 * np.pi * rng.uniform(10, 30, 24) * np.arange(len(clip))[:, None] / 120)
+            rot6d = clip.rot6d.copy()
+            rot6d[..., 1] += (size * wave).astype(np.float32)
+            made.append(replace(clip, rot6d=rot6d))
+        return made
+
+    real = features(clips)
+    floor = fid(features(clips[:20]), features(clips[20:]))
+    for changed in (
+        [[resample(resample(c, fps), 120.0) for c in clips] for fps in (40.0, 20.0)],
+        [slid(speed) for speed in (0.3, 1.0, 2.0)],
+        [shaken(size) for size in (0.01, 0.05, 0.2)],
+    ):
+        distances = [0.0, *(fid(features(motions), real) for motions in changed)]
+        assert distances == sorted(distances), distances
+    assert distances[-1] > floor
+
+
+def test_a_band_hears_its_own_frequencies() -> None:
+    clip = lively(0)
+    still = replace(clip, rot6d=recording(120.0, 2.0, 0).rot6d)
+    heard = []
+    for motion in (clip, still):
+        joints = clip_joints(torch.from_numpy(motion.rot6d[None, :120]), torch.from_numpy(motion.root[None, :120]))
+        heard.append(log_spectrum(joints, torch.tensor([120.0]))[0])
+    louder = heard[0] - heard[1]
+    assert BANDS[3] == (10.0, 20.0)
+    assert louder.argmax() == 3
+    assert louder[3] > 0.5
+    # At 20 fps nothing above 10 Hz can be heard.
+    slow = clip_joints(torch.from_numpy(clip.rot6d[None, ::6]), torch.from_numpy(clip.root[None, ::6]))
+    silent = log_spectrum(slow, torch.tensor([20.0]))[0]
+    assert silent[4] == pytest.approx(np.log(1e-3), abs=1e-5)

@@ -1,0 +1,161 @@
+"""NeRM: every rate is learnt, latents can be found again, and what stage 2 sees is white."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mdtool.config import TrainConfig, load_preset
+from mdtool.methods.contract import Method, sample_generators
+from mdtool.methods.nerm import NeRM
+from mdtool.methods.timeline import lift, window_starts
+from mdtool.motion.kinematics import positions_of
+from mdtool.motion.motion import TRAIN, Motion, MotionSet
+from mdtool.motion.resample import resample_at
+from mdtool.training.loop import Trainer
+from mdtool.training.sequences import SequenceSource, sequences_of
+from tests.motion.smooth_motion import ACTIONS, smooth_motion
+
+
+def nerm(**model: Any) -> NeRM:
+    torch.manual_seed(0)
+    return NeRM({**load_preset("nerm-debug")["model"], **model}, list(ACTIONS), 20.0)
+
+
+def recording(fps: float, seconds: float, seed: int) -> Motion:
+    """A smooth motion recorded at a rate, from a far finer one."""
+    rot6d, root = smooth_motion(int(seconds * 240) + 2, seed, seed % len(ACTIONS))
+    # `smooth_motion` swings by the frame: here 12 frames of it are one frame of 20 fps.
+    slow = Motion(rot6d, root, 20.0, ACTIONS[seed % len(ACTIONS)])
+    times_s = np.arange(int(seconds * fps) + 1) / fps
+    return replace(resample_at(slow, times_s), fps=fps)
+
+
+def taught(method: NeRM, clips: list[Motion], steps: int, batch: int) -> SequenceSource:
+    source = SequenceSource(method, MotionSet.from_clips(clips, ACTIONS), TRAIN, batch, 0)
+    method.meet(source)
+    method.fit_statistics(source.random)
+    config = TrainConfig(steps=steps, batch=batch, lr=3e-3, lr_final=3e-5, warmup_steps=10)
+    trainer = Trainer(method, source, config, torch.device("cpu"))
+    method.train()
+    while trainer.step < steps:
+        trainer.train_step()
+    method.eval()
+    return source
+
+
+@pytest.mark.slow
+def test_four_sequences_of_four_rates_are_learnt_and_so_are_instants_between() -> None:
+    method = nerm(
+        axis_s=3.0, hold_last=False, encoder_steps=0, native_from=0, field_steps=2500, clip_poses=24,
+        clips_per_visit=4, time_encoding="fourier", frequencies=32, frequency_scale=1.5, width=128, layers=4,
+        latent_lr=2e-2, lambda_kl=1e-6,
+    )  # fmt: skip
+    whole = [recording(fps, 2.9, seed) for seed, fps in enumerate((20.0, 60.0, 120.0, 250.0))]
+    # Every second frame is learnt; the ones between are held out.
+    seen = [replace(clip, rot6d=clip.rot6d[::2], root=clip.root[::2], fps=clip.fps / 2) for clip in whole]
+    source = taught(method, seen, 2500, 16)
+    assert source.count == 4
+    for row, (clip, own) in enumerate(zip(whole, source.pieces, strict=True)):
+        truth = sequences_of(clip, 3.0, False)[0].positions()
+        times_s = torch.arange(len(clip), dtype=torch.float64) / clip.fps
+        with torch.no_grad():
+            rot6d, root = method.to_motion(method.poses(method.table.mean[row : row + 1], times_s))
+        error = np.linalg.norm(positions_of(rot6d[0].numpy(), root[0].numpy()) - truth, axis=-1).mean(1)
+        assert error[::2].mean() < 0.010, own.fps
+        assert error[1 : len(own) * 2 - 2 : 2].mean() < 0.015, own.fps
+
+
+def test_sequences_are_pieces_that_start_at_the_origin() -> None:
+    clip = recording(60.0, 9.0, 1)
+    pieces = sequences_of(clip, 4.0, False)
+    assert [len(piece) for piece in pieces] == [241] * 4
+    for piece in pieces:
+        np.testing.assert_allclose(piece.root[0, [0, 2]], 0, atol=1e-6)
+    last = pieces[-1].positions()
+    want = clip.positions()[-241:]
+    gaps = [np.linalg.norm(joints[:, :1] - joints[:, 1:], axis=-1) for joints in (last, want)]
+    np.testing.assert_allclose(*gaps, atol=1e-5)
+    held = sequences_of(clip.slice(0, 100), 4.0, True)[0]
+    assert len(held) == 241
+    assert (held.root[100:] == held.root[99]).all()
+
+
+def test_clips_carry_the_time_and_the_rate_of_their_poses() -> None:
+    method = nerm(axis_s=3.0, hold_last=False, strides=(1, 2, 4), encoder_steps=0, native_from=0)
+    clips = [recording(fps, 2.9, seed) for seed, fps in enumerate((20.0, 60.0, 119.88))]
+    source = SequenceSource(method, MotionSet.from_clips(clips, ACTIONS), TRAIN, 24, 3)
+    for step in range(4):
+        batch = source.batch(step)
+        places = batch.places
+        assert places is not None
+        torch.testing.assert_close(
+            places.time_s.diff(dim=1), (1 / places.fps).unsqueeze(1).expand(-1, 7), atol=1e-5, rtol=0
+        )
+        for k in range(len(batch.action)):
+            piece = source.pieces[int(places.sequence[k])]
+            frames = np.round(places.time_s[k].numpy() * piece.fps).astype(int)
+            np.testing.assert_array_equal(batch.root[k].numpy(), piece.root[frames])
+    rates = {round(float(fps), 2) for step in range(8) for fps in source.batch(step).places.fps}  # type: ignore[union-attr]
+    assert {20.0, 10.0, 5.0, 60.0, 30.0, 15.0, 119.88, 59.94} <= rates
+
+
+def test_stage_two_sees_white_latents() -> None:
+    method = nerm()
+    method.table.allocate(400)
+    method.table.mean += torch.randn(400, 32) * torch.linspace(0.1, 3, 32) + 2
+    method.begin(method.config.field_steps)
+    draws = method.table.mean + (0.5 * method.table.log_variance).exp() * torch.randn(400, 32)
+    white = (draws - method.white_mean) / method.white_scale
+    assert white.mean(0).abs().max() < 1e-2
+    assert (white.std(0) - 1).abs().max() < 0.02
+    assert bool(method.ready)
+
+
+def test_a_fitted_latent_comes_back_through_the_noise() -> None:
+    """Decode, fit, invert, decode again: the DDIM round trip costs less than 1e-2 of the latents' size."""
+    method = nerm(sample_steps=50, fit_steps=1)
+    torch.manual_seed(2)
+    z = torch.randn(4, 32)
+    label = torch.tensor([0, 1, 2, 0])
+    with torch.no_grad():
+        for parameter in method.network.parameters():
+            parameter += 0.02 * torch.randn_like(parameter)
+    object.__setattr__(method, "fit", lambda features, times_s: z)
+    noise = method.invert(torch.zeros(4, 25, 6, 60), label)
+    with torch.no_grad():
+        again = method.latents(noise, label)
+    assert (again - z).abs().max() < 1e-2
+
+
+def test_the_rate_is_all_that_it_changes() -> None:
+    method: Method = nerm().eval()
+    assert isinstance(method, NeRM)
+    latent = method.noise(sample_generators(0, 0, 2))
+    times_s = torch.tensor([0.3, 0.1, 0.3])
+    with torch.no_grad():
+        plain = method.poses(latent, times_s)
+        told = method.poses(latent, times_s, fps=60.0)
+    assert torch.equal(plain[..., 0], plain[..., 2])
+    assert not torch.equal(plain, told)
+
+
+def test_windows_cover_the_time_asked_for() -> None:
+    assert window_starts(4.0, 4.0) == [0.0]
+    assert window_starts(4.0, 4.1) == [0.0, 3.5]
+    for seconds in (7.5, 7.6, 30.0):
+        starts = window_starts(4.0, seconds)
+        assert starts[-1] + 4.0 >= seconds > starts[-1] + 0.5
+
+
+def test_lifting_keeps_place_heading_and_length() -> None:
+    clip = recording(30.0, 6.0, 2)
+    clip = replace(clip, root=clip.root + np.array([3.0, 0.0, -2.0], np.float32))
+    lifted = lift(clip, nerm(fit_steps=30), np.arange(361) / 60)
+    assert len(lifted) == 361
+    # An untrained field knows no poses, but it stands where the recording stands.
+    assert np.linalg.norm(lifted.root[0, [0, 2]] - clip.root[0, [0, 2]]) < 1.5
