@@ -165,7 +165,9 @@ class SolidSpec(ShapeSpec):
     safe: Annotated[float, BeforeValidator(_number), Field(ge=0)] = 0.10
     """Metres between the body's skin and the obstacle."""
     joints: Any = "all"
-    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
+    weight: float = Field(20.0, gt=0, allow_inf_nan=False)
+    """The paper sums over joints and frames with weight 1; the mean of a bump of a few frames is so small that at
+    weight 1 the content term outweighs it."""
     must: Annotated[float, BeforeValidator(_number), Field(ge=0)] | None = None
     """How deep the skin may be inside it at most, metres."""
 
