@@ -28,6 +28,12 @@ def commands(section: str) -> list[str]:
     return [line.split("  #")[0].strip() for line in lines if line.startswith("mdtool ")]
 
 
+def request(section: str) -> str:
+    """The request in the yaml block under a heading."""
+    body = README.read_text("utf-8").split(f"\n## {section}\n")[1]
+    return re.findall(r"```yaml\n(.*?)```", body, flags=re.S)[0]
+
+
 def smaller(command: str) -> list[str]:
     """The command's words, with large numbers replaced."""
     words = shlex.split(command)[1:]
@@ -41,10 +47,12 @@ def tiny_presets(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def tiny(name: str) -> dict[str, Any]:
         table = load(name)
+        if table["method"] == "nerm":
+            return load("nerm-debug")  # its stages need their steps
         table["train"] |= {"steps": 4, "batch": 4, "warmup_steps": 0, "log_every": 2}
-        if table["method"] == "mdm":
+        if table["method"] in ("mdm", "emdm"):
             table["model"] |= {"layers": 1, "width": 16, "heads": 2, "feedforward": 16}
-        else:
+        elif table["method"] == "recogniser":
             table["model"] |= {"width": 8}
         return table
 
@@ -61,6 +69,11 @@ def test_the_tour_runs_as_printed(
         run(smaller(command), monkeypatch, capsys)
     assert (tmp_path / "video.mp4").stat().st_size > 10_000
     assert (tmp_path / "results.json").exists()
+    (tmp_path / "reach.yaml").write_text(request("Edit"))
+    for command in [*commands("Edit"), *commands("The other families")]:
+        run(smaller(command), monkeypatch, capsys, missed=3)
+    assert (tmp_path / "reach.mp4").stat().st_size > 10_000
+    assert (tmp_path / "rates.h5").exists() or list(tmp_path.glob("rates*.h5"))
 
 
 @pytest.mark.slow
@@ -77,12 +90,12 @@ def test_the_commands_for_real_recordings_run(
         run(smaller(command), monkeypatch, capsys)
 
 
-def run(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Run one command line in this process; any failure fails the test."""
+def run(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missed: int = 0) -> None:
+    """Run one command line in this process; any failure fails the test, but for the exit code `missed`."""
     monkeypatch.setattr(sys, "argv", ["mdtool", *words])
     code: object = 0
     try:
         main()
     except SystemExit as stop:
         code = stop.code
-    assert not code, f"mdtool {shlex.join(words)} exits {code}: {capsys.readouterr().err}"
+    assert code in (None, 0, missed), f"mdtool {shlex.join(words)} exits {code}: {capsys.readouterr().err}"
