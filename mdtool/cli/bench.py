@@ -26,7 +26,9 @@ def bench(
     precision: Annotated[list[str] | None, typer.Option(help="fp32 and/or bf16; both by default.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
-    drawing: Annotated[bool, typer.Option(help="Also time 60 frames at 720p, encoding included.")] = True,
+    drawing: Annotated[
+        bool, typer.Option(help="Also time 60 frames at 720p, encoding included, and a GLB of 16 clips.")
+    ] = True,
 ) -> None:
     """Time training and sampling in each precision, beside the machine's own matrix-product rate, and drawing.
 
@@ -58,10 +60,12 @@ def bench(
         rows.append(measure.bench(method, batch, where, name, repeats))
     result: dict[str, object] = {"machine": measure.machine(where), "preset": preset, "batch": batch, "rows": rows}
     if drawing:
+        from mdtool.export.bench import bench_glb
         from mdtool.render.bench import bench_rendering
 
         say(console, "timing 60 frames at 720p …")
         result["drawing"] = drawn = bench_rendering(threads)
+        result["glb"] = exported = bench_glb()
     write_text(out, json.dumps(result, indent=2) + "\n")
     shown = Table("", *(row["precision"] for row in rows), title=f"{preset}, batch {batch}, {where}")
     for key in rows[0]:
@@ -72,7 +76,7 @@ def bench(
         say(
             console,
             f"60 frames at 720p, drawn and encoded: {drawn['render_and_encode_s']:.1f} s, "
-            f"{drawn['processor_s']:.1f} s of processor time",
+            f"{drawn['processor_s']:.1f} s of processor time; a GLB of 16 clips: {exported['write_s']:.2f} s",
         )
     say(console, f"wrote {out}")
 
