@@ -281,10 +281,8 @@ def _edit(
         )
     count = sum(len(edited.motions) for edited in edits)
     took_s, ended = max(edited.seconds for edited in edits), {edited.ended for edited in edits}
-    say(
-        console,
-        f"wrote {out}: {count} motion{'s' * (count != 1)}, {edits[0].steps} steps, {', '.join(sorted(ended))}, {took_s:.1f} s",
-    )
+    made = f"{count} motion{'s' * (count != 1)}"
+    say(console, f"wrote {out}: {made}, {edits[0].steps} steps, {', '.join(sorted(ended))}, {took_s:.1f} s")
     say(console, _next(edits, asked, out))
     return MISSED if missed else INTERRUPTED if "interrupted" in ended else 0
 

@@ -216,7 +216,7 @@ def test_a_stop_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NoiseSearch, "step", stop_at_four)
     ran = mdtool("edit", "sample.h5", "--request", request(), "--report", "report.json", *QUICK)
     assert ran.code == 130
-    assert "1 motions, 4 steps, interrupted" in ran.out
+    assert "1 motion, 4 steps, interrupted" in ran.out
     assert json.loads(Path("report.json").read_text())["edits"][0]["ended"] == "interrupted"
     assert len(read_motions("edited.h5")) == 1
 
