@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import resource
 import signal
@@ -21,12 +22,26 @@ from mdtool.errors import MdtoolError
 @contextmanager
 def files_of_at_most(size: int) -> Iterator[None]:
     """The operating system refuses to let any file of this process grow beyond `size` bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before, bytecode = resource.getrlimit(resource.RLIMIT_FSIZE), sys.dont_write_bytecode
+    # Python cuts the bytecode of a module that is imported under the limit, and from then on no process can import it.
+    sys.dont_write_bytecode = True
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = bytecode
+
+
+def test_an_import_under_the_limit_leaves_no_cut_bytecode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "long_module.py"
+    module.write_text("".join(f"name_{k} = {k}\n" for k in range(1000)))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    with files_of_at_most(2000):
+        importlib.import_module("long_module")
+    assert not list(tmp_path.rglob("*.pyc"))
+    assert sys.dont_write_bytecode is False
 
 
 def test_new_content_replaces_the_old_and_folders_are_made(tmp_path: Path) -> None:
