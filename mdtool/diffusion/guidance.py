@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mdtool.errors import MdtoolError
+
 ConditionalDenoiser = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(x_t, timestep [B], condition [B]) → x̂_0; condition -1 is the null condition."""
 NO_CONDITION = -1
@@ -55,3 +57,21 @@ def autoguided(
         return weak + scale * (strong - weak)
 
     return guided
+
+
+def guidance_scale(given: object, default: float, trained: bool) -> float | Tensor:
+    """The classifier-free scale to sample with: one number, or one per sample [B].
+
+    Args:
+        default: where none is given.
+        trained: whether the network has seen samples whose action was hidden.
+
+    Raises:
+        MdtoolError: no number, or guidance without training for it.
+    """
+    scale = default if given is None else given
+    if not isinstance(scale, (int, float, Tensor)):
+        raise MdtoolError(f"guidance must be a number, not {given!r}")
+    if (isinstance(scale, Tensor) or scale != 1) and not trained:
+        raise MdtoolError("guidance needs a run trained with cond_mask_prob above 0: use --guidance 1")
+    return scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -43,46 +44,38 @@ def _hard(plan: Plan) -> list[tuple[int, Places]]:
     return [(place, goal) for place, goal in enumerate(plan.goals) if isinstance(goal, Places) and goal.hard]
 
 
-def _wanted(plan: Plan) -> Wanted:
-    found: Wanted = {}
+def _coordinates(plan: Plan) -> Iterator[tuple[int, Places, int, int, int, float]]:
+    """(which goal, the goal, frame, joint, axis, coordinate) of everything that hard goals ask for themselves."""
     for place, goal in _hard(plan):
         for row, frame in enumerate(goal.frames):
             if goal.asked is not None and frame not in goal.asked:
                 continue
             for column, joint in enumerate(goal.joints):
                 for axis in np.flatnonzero(goal.mask[row, column]):
-                    entry = (float(goal.values[row, column, axis]), place)
-                    found.setdefault((int(frame), joint), {}).setdefault(int(axis), entry)
+                    yield place, goal, int(frame), joint, int(axis), float(goal.values[row, column, axis])
+
+
+def _wanted(plan: Plan) -> Wanted:
+    found: Wanted = {}
+    for place, _, frame, joint, axis, value in _coordinates(plan):
+        found.setdefault((frame, joint), {}).setdefault(axis, (value, place))
     return found
 
 
 def _contradictions(plan: Plan, wanted: Wanted) -> list[Problem]:
-    problems = []
-    for place, goal in _hard(plan):
-        for row, frame in enumerate(goal.frames):
-            if goal.asked is not None and frame not in goal.asked:
-                continue
-            for column, joint in enumerate(goal.joints):
-                for axis in np.flatnonzero(goal.mask[row, column]):
-                    value, first = wanted[int(frame), joint][int(axis)]
-                    own = float(goal.values[row, column, axis])
-                    if first != place and abs(value - own) > _SAME_M:
-                        line = plan.document.problem(plan.goals[first].key, "").line
-                        problems.append(
-                            plan.document.problem(
-                                goal.key,
-                                f"{JOINT_NAMES[joint]} {'xyz'[axis]} at frame {frame} is to be {own:.2f} here and "
-                                f"{value:.2f} in line {line}: keep one of the two",
-                            )
-                        )
-                        break
-                else:
-                    continue
-                break
-            else:
-                continue
-            break
-    return problems
+    """The first coordinate of each goal that an earlier goal wants elsewhere."""
+    problems: dict[int, Problem] = {}
+    for place, goal, frame, joint, axis, own in _coordinates(plan):
+        value, first = wanted[frame, joint][axis]
+        if place in problems or first == place or abs(value - own) <= _SAME_M:
+            continue
+        line = plan.document.problem(plan.goals[first].key, "").line
+        problems[place] = plan.document.problem(
+            goal.key,
+            f"{JOINT_NAMES[joint]} {'xyz'[axis]} at frame {frame} is to be {own:.2f} here and "
+            f"{value:.2f} in line {line}: keep one of the two",
+        )
+    return list(problems.values())
 
 
 def _heights(plan: Plan) -> list[Problem]:

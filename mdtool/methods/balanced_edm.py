@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mdtool.config import Strict, validated
 from mdtool.diffusion.edm import Churn, Preconditioning, heun, heun_inversion, sigma_grid
-from mdtool.diffusion.guidance import NO_CONDITION, autoguided, classifier_free
+from mdtool.diffusion.guidance import NO_CONDITION, autoguided, classifier_free, guidance_scale
 from mdtool.errors import MdtoolError
 from mdtool.losses.balanced import Balance, balanced_losses
 from mdtool.methods.contract import (
@@ -29,7 +29,7 @@ from mdtool.methods.contract import (
     Method,
     Minimise,
     Optimised,
-    content_generators,
+    step_noise,
 )
 from mdtool.motion import feature_groups
 from mdtool.motion.feature_groups import CHANNELS, GROUPS, GroupNormaliser, Normaliser, magnitude
@@ -278,7 +278,7 @@ class BalancedEDM(Method):
             self._grid(options.get("steps")),
             second_order=self._second_order(options.get("sampler")),
             churn=Churn(churn) if churn else None,
-            step_noise=_step_noise(noise) if churn else None,
+            step_noise=step_noise(noise) if churn else None,
             checkpointing=bool(options.get("checkpointing", False)),
         )
         return self.normaliser.inverse(x)
@@ -355,18 +355,8 @@ class BalancedEDM(Method):
         return name == "heun"
 
     def _denoiser(self, action: Tensor | None, guidance: object) -> Callable[[Tensor, Tensor], Tensor]:
-        scale = self.config.guidance if guidance is None else guidance
-        if not isinstance(scale, (int, float, Tensor)):
-            raise MdtoolError(f"guidance must be a number, not {guidance!r}")
-        guided = isinstance(scale, Tensor) or scale != 1
-        if guided and not (self.config.conditional and self.config.cond_mask_prob > 0):
-            raise MdtoolError("guidance needs a run trained with cond_mask_prob above 0: use --guidance 1")
+        config = self.config
+        scale = guidance_scale(guidance, config.guidance, config.conditional and config.cond_mask_prob > 0)
         if action is None or not self.config.conditional:
             return self._denoise
         return classifier_free(self._denoise, action, scale)
-
-
-def _step_noise(latent: Tensor) -> Callable[[int], Tensor]:
-    """Noise of the stochastic sampler's steps, drawn per sample from a CPU generator keyed by its latent [B, …]."""
-    rngs = content_generators(latent)
-    return lambda step: torch.stack([torch.randn(latent.shape[1:], generator=rng) for rng in rngs]).to(latent)

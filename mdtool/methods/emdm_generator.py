@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from mdtool.config import Strict, validated
 from mdtool.diffusion.few_step import FewStepDiffusion, few_step, few_step_inversion
-from mdtool.diffusion.guidance import classifier_free
+from mdtool.diffusion.guidance import classifier_free, guidance_scale
 from mdtool.diffusion.schedules import betas, equivalent_timesteps
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Description, Trainable, content_generators
-from mdtool.methods.feature_space import CHANNELS, FeatureSpace, guidance_scale
+from mdtool.methods.feature_space import CHANNELS, FeatureSpace
 from mdtool.motion.features import ROWS, FeatureLayout
 from mdtool.networks.transformer import Denoiser
 

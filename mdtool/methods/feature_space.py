@@ -110,21 +110,3 @@ class FeatureSpace(Method):
             output.flatten(1, 2), x_t.flatten(1, 2), signal.flatten(1, 2), noise.flatten(1, 2), action
         )
         return flat.view_as(x_t)
-
-
-def guidance_scale(given: object, default: float, trained: bool) -> float | Tensor:
-    """The classifier-free scale to sample with: one number, or one per sample [B].
-
-    Args:
-        default: where none is given.
-        trained: whether the network has seen samples whose action was hidden.
-
-    Raises:
-        MdtoolError: no number, or guidance without training for it.
-    """
-    scale = default if given is None else given
-    if not isinstance(scale, (int, float, Tensor)):
-        raise MdtoolError(f"guidance must be a number, not {given!r}")
-    if (isinstance(scale, Tensor) or scale != 1) and not trained:
-        raise MdtoolError("guidance needs a run trained with cond_mask_prob above 0: use --guidance 1")
-    return scale

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mdtool.config import Strict, validated
 from mdtool.diffusion.gaussian import GaussianDiffusion
-from mdtool.diffusion.guidance import NO_CONDITION, classifier_free
+from mdtool.diffusion.guidance import NO_CONDITION, classifier_free, guidance_scale
 from mdtool.diffusion.samplers import ddim, ddim_inversion, ddpm
 from mdtool.diffusion.schedules import betas
 from mdtool.diffusion.timesteps import DrawHistogram, LossAwareTimesteps, UniformTimesteps
@@ -25,8 +25,8 @@ from mdtool.diffusion.weighting import StepWeighting, step_weights
 from mdtool.errors import MdtoolError
 from mdtool.losses.geometric import motion_losses
 from mdtool.losses.reconstruction import masked_l2
-from mdtool.methods.contract import Batch, Description, content_generators
-from mdtool.methods.feature_space import CHANNELS, FeatureSpace, guidance_scale
+from mdtool.methods.contract import Batch, Description, step_noise
+from mdtool.methods.feature_space import CHANNELS, FeatureSpace
 from mdtool.motion.features import ROWS, FeatureLayout
 from mdtool.networks.transformer import Denoiser
 
@@ -290,13 +290,3 @@ class MDM(FeatureSpace):
         signal = self.process.table("sqrt_alphas_cumprod", timestep, x_t)
         noise = self.process.table("sqrt_one_minus_alphas_cumprod", timestep, x_t)
         return self.spectral_estimate(output, x_t, signal, noise, action)
-
-
-def step_noise(latent: Tensor, scale: float = 1.0) -> Callable[[int], Tensor]:
-    """Noise of DDPM's steps, drawn per sample from a CPU generator keyed by the bytes of its latent [B, …]."""
-    rngs = content_generators(latent)
-
-    def draw(step: int) -> Tensor:
-        return scale * torch.stack([torch.randn(latent.shape[1:], generator=rng) for rng in rngs]).to(latent)
-
-    return draw

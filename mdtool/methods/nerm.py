@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mdtool.config import validated
 from mdtool.diffusion.gaussian import GaussianDiffusion
-from mdtool.diffusion.guidance import NO_CONDITION, classifier_free
+from mdtool.diffusion.guidance import NO_CONDITION, classifier_free, guidance_scale
 from mdtool.diffusion.samplers import ddim, ddim_inversion
 from mdtool.diffusion.schedules import betas
 from mdtool.errors import MdtoolError
@@ -375,12 +375,8 @@ class NeRM(SequenceLearner, FieldMethod):
         )
 
     def _denoiser(self, action: Tensor | None, guidance: object) -> Callable[[Tensor, Tensor], Tensor]:
-        scale = self.config.guidance if guidance is None else guidance
-        if not isinstance(scale, (int, float, Tensor)):
-            raise MdtoolError(f"guidance must be a number, not {guidance!r}")
-        guided = isinstance(scale, Tensor) or scale != 1
-        if guided and not (self.config.conditional and self.config.cond_mask_prob > 0):
-            raise MdtoolError("guidance needs a run trained with cond_mask_prob above 0: use --guidance 1")
+        config = self.config
+        scale = guidance_scale(guidance, config.guidance, config.conditional and config.cond_mask_prob > 0)
 
         def denoise(x: Tensor, timestep: Tensor, condition: Tensor | None = None) -> Tensor:
             return self.process.x0_from("eps", self.network(x, timestep, condition).float(), x, timestep)
