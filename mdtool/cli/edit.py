@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from mdtool.cli.terminal import say
+from mdtool.cli.terminal import progress_bar, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -289,25 +289,9 @@ def _edit(
 
 @contextmanager
 def _bar(console: Console, title: str) -> Iterator[Callable[[int, int, float], None]]:
-    """A bar with the time left and the error of the best motion so far; yields what to call with progress."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    error = TextColumn("{task.fields[error]}")
-    with Progress(TextColumn(title), *columns, error, console=console, transient=True) as bar:
-        task = bar.add_task(title, total=None, error="")
-
-        def show(done: int, total: int, metres: float) -> None:
-            bar.update(task, completed=done, total=total, error=f"off by {100 * metres:.1f} cm")
-
-        yield show
+    """A bar with the error of the best motion so far; yields what to call with progress."""
+    with progress_bar(console, title) as show:
+        yield lambda done, total, metres: show(done, total, f"off by {100 * metres:.1f} cm")
 
 
 def _headline(plan: Plan) -> str:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+class ShowProgress(Protocol):
+    """What a bar is told."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Pieces done, pieces in all, and a word on how they go."""
+        ...
 
 
 def say(console: Console, text: str, style: str = "") -> None:
@@ -16,8 +24,8 @@ def say(console: Console, text: str, style: str = "") -> None:
 
 
 @contextmanager
-def progress_bar(console: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar with the time left, gone when the work is done; yields what to call with (pieces done, pieces in all)."""
+def progress_bar(console: Console, what: str) -> Iterator[ShowProgress]:
+    """A bar with the time left and a note, gone when the work is done; yields what to call with progress."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -28,6 +36,11 @@ def progress_bar(console: Console, what: str) -> Iterator[Callable[[int, int], N
     )
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(TextColumn(what), *columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    note_column = TextColumn("{task.fields[note]}")
+    with Progress(TextColumn(what), *columns, note_column, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None, note="")
+
+        def show(done: int, total: int, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=note)
+
+        yield show
