@@ -205,7 +205,7 @@ class Sequences(Protocol):
 
     count: int
 
-    def stamps(self, rows: Sequence[int], poses: int) -> Batch:
+    def stamps(self, rows: Sequence[int], poses: int, resampled: bool = False) -> Batch:
         """`poses` instants of each of the sequences, spread over it; [len(rows), poses]."""
         ...
 

@@ -28,62 +28,40 @@ from mdtool.methods.contract import (
     FieldMethod,
     Minimise,
     Optimised,
-    SequenceLearner,
-    Sequences,
-    Trainable,
 )
 from mdtool.methods.nerm_config import NeRMConfig
+from mdtool.methods.nerm_field import ENCODER_POSES, FieldStage
 from mdtool.motion.features import FeatureLayout
-from mdtool.motion.kinematics import joint_positions
-from mdtool.motion.pose_vectors import POSE, SIZE, above_standing, poses_to_vectors, vectors_to_poses
+from mdtool.motion.pose_vectors import above_standing, vectors_to_poses
 from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix
 from mdtool.motion.skeleton import JOINTS
-from mdtool.networks.implicit import (
-    MotionField,
-    SetEncoder,
-    TimeBasis,
-    seconds_to_coordinate,
-    spacing_of,
-)
-from mdtool.networks.latent_table import LatentTable, divergence, fit_latents
+from mdtool.networks.implicit import seconds_to_coordinate, spacing_of
+from mdtool.networks.latent_table import fit_latents
 from mdtool.networks.skip_transformer import LatentDenoiser
 
 POSES_AT_ONCE = 65_536
-STATISTICS_SETS = 512
-ENCODER_POSES = 64
-"""Instants that the set encoder sees of a motion; in training it must also explain half as many that it does not."""
+POSE_NOISE = 1e-5
+"""Variance of a pose beside what the linear path can say of it, in units of the loss."""
 INVERSION_REFINEMENTS = 8
 START_PULL = 1e-3
 """Weight of a latent's squared distance from where it must start, per whitened number."""
 
 
-class NeRM(SequenceLearner, FieldMethod):
+class NeRM(FieldStage, FieldMethod):
     """The field, its latents and their diffusion. Noise is [B, d]; features are [B, 25, 6, T]."""
 
-    root_scale: Tensor
     white_mean: Tensor
     white_scale: Tensor
     ready: Tensor
-    codebook_sha256: Tensor
 
     def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:
-        super().__init__()
-        self.config = config = validated(NeRMConfig, settings, "nerm settings")
+        config = validated(NeRMConfig, settings, "nerm settings")
+        super().__init__(config)
         self.frames, self.fps, self.actions = config.frames, config.grid_fps or fps, list(actions)
-        self.axis_s = self.sequence_s = config.axis_s
-        self.hold_last, self.resampled_fps = config.hold_last, config.resampled_fps
         self.uses_labels = config.conditional
         self.labels = self.actions if config.conditional else []
         self.stage_starts = (0, config.field_steps)
-        self.learns_from = config.codebook if config.time_encoding == "cca" else None
         self.layout = FeatureLayout("y-up", "ground", heading=True)
-        basis = TimeBasis(
-            config.time_encoding, config.frequencies, config.frequency_scale, config.integrated,
-            config.codes, config.code_width, config.queries, config.query_width,
-        )  # fmt: skip
-        self.field = MotionField(basis, config.latent, config.width, config.layers, POSE, config.reinject)
-        self.encoder = SetEncoder(SIZE, config.latent, 32) if config.encoder_steps else None
-        self.table = LatentTable(config.latent)
         self.network = LatentDenoiser(
             width=config.latent,
             layers=config.denoiser_layers,
@@ -93,41 +71,11 @@ class NeRM(SequenceLearner, FieldMethod):
             dropout=config.dropout,
         )
         self.process = GaussianDiffusion(betas("scaled-linear", config.diffusion_steps))
-        self.register_buffer("root_scale", torch.ones(()))
         self.register_buffer("white_mean", torch.zeros(config.latent))
         self.register_buffer("white_scale", torch.ones(config.latent))
         self.register_buffer("ready", torch.zeros((), dtype=torch.bool))
-        self.register_buffer("codebook_sha256", torch.zeros(32, dtype=torch.uint8))
-        self.step = 0
-        self._sequences: Sequences | None = None
 
     # ---- training ---------------------------------------------------------------------------------------------
-
-    def meet(self, sequences: Sequences) -> None:
-        """Make a latent for every sequence."""
-        self._sequences = sequences
-        self.table.allocate(sequences.count)
-
-    def adopt(self, other: Trainable, sha256: str) -> None:
-        """Take over the codebook of a trained `nerm-codebook`, and remember the hash of its weights.
-
-        Raises:
-            MdtoolError: another kind of run, or a codebook of another size.
-        """
-        book = getattr(other, "codebook", None)
-        if book is None or book.shape != self.field.basis.codebook.shape:
-            size = "holds no codebook" if book is None else f"has {book.shape[0]} codes of width {book.shape[1]}"
-            raise MdtoolError(
-                f"{self.config.codebook} {size}, and this run needs {self.config.codes} of width "
-                f"{self.config.code_width}: train one with `mdtool train --method nerm-codebook`, or set model.codes "
-                "and model.code_width"
-            )
-        self.field.basis.codebook.copy_(book)
-        self.codebook_sha256.copy_(torch.tensor(list(bytes.fromhex(sha256))))
-
-    def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
-        """Measure one scale for the root's path."""
-        self.root_scale.copy_(above_standing(windows(STATISTICS_SETS).root).square().mean().sqrt().clamp_min(0.05))
 
     def clip_plan(self, step: int) -> ClipPlan:
         """Scattered instants for the encoder, clips for the latents, labels alone for the diffusion."""
@@ -187,38 +135,6 @@ class NeRM(SequenceLearner, FieldMethod):
         """Restore what `training_state` gave."""
         self.table.load_optimiser_state(state)
 
-    def _field_losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        config, places = self.config, batch.places
-        assert places is not None
-        target = self._scaled(batch.rot6d, batch.root)
-        if self.encoder is not None and self.step < config.encoder_steps:
-            mean, log_variance = self._encode(batch, ENCODER_POSES)
-        else:
-            mean, log_variance = self.table.look_up(places.sequence)
-        latent = mean
-        if config.variational:
-            latent = mean + (0.5 * log_variance).exp() * torch.randn(mean.shape, generator=rng, device=mean.device)
-        hide = torch.rand(len(mean), generator=rng, device=mean.device) < config.rate_dropout
-        made = self.field(
-            seconds_to_coordinate(places.time_s, self.axis_s), latent, torch.where(hide, 0.0, places.fps),
-            spacing_of(places.fps, self.axis_s),
-        )  # fmt: skip
-        count = places.inside.sum(1).clamp_min(1)
-        error = (made - target).square()
-        terms = {
-            "pose": (error[..., :POSE].mean(-1) * places.inside).sum(1) / count,
-            "root": (error[..., POSE:].mean(-1) * places.inside).sum(1) / count,
-        }
-        loss = terms["pose"] + config.lambda_root * terms["root"]
-        if config.lambda_position:
-            wrong = joint_positions(*vectors_to_poses(made, self.root_scale)) - joint_positions(batch.rot6d, batch.root)
-            terms["position"] = (wrong.square().mean((2, 3)) * places.inside).sum(1) / count
-            loss = loss + config.lambda_position * terms["position"]
-        if config.variational:
-            terms["kl"] = divergence(mean, log_variance)
-            loss = loss + config.lambda_kl * terms["kl"]
-        return {**terms, "loss": loss}
-
     def _noise_losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         assert batch.places is not None
         rows, count = batch.places.sequence, len(batch.action)
@@ -238,15 +154,6 @@ class NeRM(SequenceLearner, FieldMethod):
         predicted = self.network(self.process.diffuse(z, timestep, noise).x_t, timestep, action).float()
         loss = (predicted - noise).square().mean((1, 2))
         return {"noise": loss, "loss": loss}
-
-    def _encode(self, batch: Batch, poses: int | None = None) -> tuple[Tensor, Tensor]:
-        places = batch.places
-        assert places is not None
-        assert self.encoder is not None
-        target = self._scaled(batch.rot6d[:, :poses], batch.root[:, :poses])
-        coordinate = seconds_to_coordinate(places.time_s[:, :poses], self.axis_s)
-        mean, log_variance = self.encoder(coordinate, target, spacing_of(places.fps, self.axis_s))
-        return mean.float(), log_variance.float().clamp(-12, 2)
 
     # ---- sampling ---------------------------------------------------------------------------------------------
 
@@ -328,14 +235,17 @@ class NeRM(SequenceLearner, FieldMethod):
         pull = 0.5 * self.config.lambda_kl if start is None else START_PULL
 
         def error(latent: Tensor) -> Tensor:
-            wrong = (self.field(coordinate, latent, rate) - target).square()
-            off = wrong[..., :POSE].mean(-1) + self.config.lambda_root * wrong[..., POSE:].mean(-1)
-            return off.mean(1) + pull * ((latent - anchor) / self.white_scale).square().mean(1)
+            wrong = (self.field(coordinate, latent, rate) - target).square() * self.importance
+            return wrong.sum(-1).mean(1) + pull * ((latent - anchor) / self.white_scale).square().mean(1)
 
         return fit_latents(error, begin, self.config.fit_steps, self.config.fit_lr)
 
     @torch.no_grad()
     def _first_guess(self, coordinate: Tensor, target: Tensor) -> Tensor:
+        if self.field.linear is not None:
+            functions = self._functions(coordinate).expand(len(target), -1, -1)
+            known = zip(functions, target, strict=True)
+            return torch.stack([self.field.linear.posterior_mean(*one, self.importance, POSE_NOISE) for one in known])
         if self.encoder is None:
             mean = self.table.mean.mean(0) if len(self.table) else self.white_mean
             return mean.expand(len(target), -1)
@@ -389,6 +299,3 @@ class NeRM(SequenceLearner, FieldMethod):
         """The DDIM steps of latent diffusion: every ⌊N / K⌋-th from 1 on, down to ᾱ_0."""
         end = float(self.process.tables["alphas_cumprod"][0])
         return self.process.respaced(f"leading{steps or self.config.sample_steps}", end)
-
-    def _scaled(self, rot6d: Tensor, root: Tensor) -> Tensor:
-        return poses_to_vectors(rot6d, root, self.root_scale)

@@ -42,6 +42,11 @@ class NeRMConfig(Strict):
     lambda_root: float = Field(1.0, ge=0)
     lambda_position: float = Field(0.0, ge=0)
     """Weight of the mean squared error of joint positions, in m²; not in the paper."""
+    by_reach: bool = False
+    """Weigh each rotation's error by how far it moves the joints below it, in place of alike; not in the paper."""
+    linear_path: bool = False
+    """Add a path that is linear in the latent, and begin with the principal components of the training motions instead
+    of at random; not in the paper."""
     rate_dropout: float = Field(0.5, ge=0, le=1)
     """Share of clips whose frame rate is hidden: in the data the rate also tells the recording's source."""
     time_encoding: TimeEncoding = "fourier"
@@ -82,6 +87,11 @@ class NeRMConfig(Strict):
             raise ValueError(
                 'time_encoding "cca" needs codebook = "RUN" of `mdtool train --method nerm-codebook`; '
                 '"fourier" and "cca_random" need none'
+            )
+        if self.linear_path and (self.time_encoding == "none" or self.encoder_steps):
+            raise ValueError(
+                "linear_path is made of waves and finds the first latents itself: set a time_encoding other than "
+                '"none", and encoder_steps to 0'
             )
         if self.latent % self.heads:
             raise ValueError(f"latent ({self.latent}) must be a multiple of heads ({self.heads})")

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from mdtool.motion.skeleton import JOINTS, STANDING_PELVIS_HEIGHT
+from mdtool.motion.skeleton import JOINTS, PARENTS, STANDING_PELVIS_HEIGHT, rest_positions
 
 POSE = 6 * JOINTS
 SIZE = POSE + 3
 ROTATION_SCALE = math.sqrt(3)
+LEAST_REACH = 0.1
+"""Metres."""
 
 
 def poses_to_vectors(rot6d: Tensor, root: Tensor, root_scale: Tensor | float) -> Tensor:
@@ -33,6 +36,23 @@ def vectors_to_poses(vectors: Tensor, root_scale: Tensor | float) -> tuple[Tenso
 def above_standing(root: Tensor) -> Tensor:
     """Pelvis positions [..., 3] relative to the standing skeleton's at x = z = 0; metres."""
     return root - _standing(root)
+
+
+def importance_by_reach(root_scale: float) -> Tensor:
+    """Weights [147] with which the squared error of a vector is about the mean squared error of joints, in m².
+
+    A rotation that is off by D moves a joint at o by |D o|, which for a random direction of o is |D|² |o|² / 3, and two
+    of the three rows of D hold two thirds of |D|². So each rotation counts by the mean square of its distance to the
+    joints below it in the rest pose; one with nothing below it, as if that distance were LEAST_REACH.
+    """
+    rest = rest_positions()
+    below = np.eye(JOINTS)
+    for joint in range(JOINTS - 1, 0, -1):
+        below[PARENTS[joint]] += below[joint]
+    squares = np.square(rest[:, None] - rest[None]).sum(-1)
+    reach = (below * squares).sum(1) / JOINTS
+    turned = np.repeat(np.maximum(reach, LEAST_REACH**2) / 6, 6)
+    return torch.as_tensor(np.concatenate([turned, np.full(3, root_scale**2)]), dtype=torch.float32)
 
 
 def _standing(root: Tensor) -> Tensor:

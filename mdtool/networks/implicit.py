@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mdtool.networks.codebook_attention import CodebookStage, CoordinateStage
+from mdtool.networks.linear_path import LinearPath
 
 TimeEncoding = Literal["none", "fourier", "cca", "cca_random"]
 RATE_WIDTH = 16
@@ -150,12 +151,22 @@ class FieldLayer(nn.Module):
 class MotionField(nn.Module):
     """(coordinate, latent, frame rate) → pose and root."""
 
-    def __init__(self, basis: TimeBasis, latent: int, width: int, layers: int, features: int, reinject: bool) -> None:
+    def __init__(
+        self,
+        basis: TimeBasis,
+        latent: int,
+        width: int,
+        layers: int,
+        features: int,
+        reinject: bool,
+        linear: bool = False,
+    ) -> None:
         """Args:
         latent: width d of the vector that says which motion.
         layers: hidden layers of `width` units each.
         features: numbers of a pose; three more for the root come from a head of their own.
         reinject: give every layer the input again, as NeMF does.
+        linear: add a path that is linear in the latent; the layers then begin as a correction of 0.
         """
         super().__init__()
         self.basis, self.rate = basis, RateEncoding()
@@ -168,6 +179,11 @@ class MotionField(nn.Module):
         self.layers = nn.ModuleList(FieldLayer(width, width) for _ in range(layers - 1))
         self.pose = nn.Linear(width, features)
         self.root = nn.Sequential(nn.Linear(width, ROOT_WIDTH), nn.ReLU(), nn.Linear(ROOT_WIDTH, 3))
+        self.linear = LinearPath(latent, basis.width, features + 3) if linear else None
+        if linear:
+            last = self.root[-1]
+            for parameter in (*self.pose.parameters(), *last.parameters()):
+                nn.init.zeros_(parameter)
 
     def forward(self, coordinate: Tensor, latent: Tensor, fps: Tensor, spacing: Tensor | None = None) -> Tensor:
         """Poses at coordinates.
@@ -181,13 +197,15 @@ class MotionField(nn.Module):
         Returns:
             [B, T, features + 3].
         """
-        along = self.from_time(self.basis(coordinate, spacing))
+        functions = self.basis(coordinate, spacing)
+        along = self.from_time(functions)
         across = self.from_motion(torch.cat([latent, self.rate(fps)], dim=-1)).unsqueeze(1)
         inputs = (along + across).chunk(1 + len(self.layers) if self.reinject else 1, dim=-1)
         x = functional.relu(self.first_norm(inputs[0]))
         for place, layer in enumerate(self.layers, start=1):
             x = layer(x, inputs[place] if self.reinject else None)
-        return torch.cat([self.pose(x), self.root(x)], dim=-1).float()
+        poses = torch.cat([self.pose(x), self.root(x)], dim=-1).float()
+        return poses if self.linear is None else poses + self.linear(functions, coordinate, latent).float()
 
 
 class SetEncoder(nn.Module):

@@ -83,12 +83,12 @@ class SequenceSource:
         rng = np.random.default_rng([self.seed, 13])
         return self._cut(rng.integers(self.count, size=count), ClipPlan(16, scattered=True), rng)
 
-    def stamps(self, rows: Sequence[int], poses: int) -> Batch:
-        """`poses` instants of each of the sequences, evenly spread over it, at their native rates."""
-        chosen = np.asarray(rows, dtype=np.int64)
-        last = self._native.lengths[chosen] - 1
+    def stamps(self, rows: Sequence[int], poses: int, resampled: bool = False) -> Batch:
+        """`poses` instants of each of the sequences, evenly spread over it, at their native rates or resampled."""
+        track, chosen = self._resampled if resampled else self._native, np.asarray(rows, dtype=np.int64)
+        last = track.lengths[chosen] - 1
         inside = np.round(np.linspace(0, 1, poses) * last[:, None]).astype(np.int64)
-        return self._at(self._native, chosen, inside, np.maximum(last / max(poses - 1, 1), 1))
+        return self._at(track, chosen, inside, np.maximum(last / max(poses - 1, 1), 1))
 
     def _visited(self, step: int, visits: int) -> np.ndarray:
         """Sequences of a step: consecutive ones of an endless row of shuffled epochs."""

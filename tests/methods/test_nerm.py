@@ -70,6 +70,35 @@ def test_four_sequences_of_four_rates_are_learnt_and_so_are_instants_between() -
         assert error[1 : len(own) * 2 - 2 : 2].mean() < 0.015, own.fps
 
 
+def test_the_linear_path_knows_its_motions_before_any_step() -> None:
+    method = nerm(
+        axis_s=3.0, hold_last=True, encoder_steps=0, native_from=0, time_encoding="fourier", frequencies=32,
+        frequency_scale=3.0, linear_path=True, by_reach=True, fit_steps=1, fit_lr=1e-6,
+    )  # fmt: skip
+    clips = [recording(fps, 2.9, seed) for seed, fps in enumerate((20.0, 30.0, 60.0, 119.88) * 3)]
+    source = SequenceSource(method, MotionSet.from_clips(clips, ACTIONS), TRAIN, 8, 0)
+    method.meet(source)
+    method.fit_statistics(source.random)
+    method.eval()
+    latents = method.table.mean
+    assert (latents[:, :11].square().mean(0) - 1).abs().max() < 1e-2  # twelve motions have eleven components
+    assert (latents[:, 11:] == 0).all()
+    for row, clip in enumerate(source.pieces):
+        times_s = torch.arange(len(clip), dtype=torch.float64) / clip.fps
+        features = method.from_motion(torch.from_numpy(clip.rot6d)[None], torch.from_numpy(clip.root)[None])
+        # A motion is found again from every second of its frames.
+        found = method.fit(features[..., ::2], times_s[None, ::2])
+        for latent in (latents[row : row + 1], found):
+            with torch.no_grad():
+                rot6d, root = method.to_motion(method.poses(latent, times_s))
+            error = np.linalg.norm(positions_of(rot6d[0].numpy(), root[0].numpy()) - clip.positions(), axis=-1)
+            assert error.mean() < 0.010
+    # The widths of the latents are those that balance the divergence (spec: std² = 1 / (1 + 2 d κ / λ)).
+    width = method.table.log_variance.exp()
+    assert (width[:, 11:] == 1).all()
+    assert (width[0].diff() >= 0).all()
+
+
 def test_sequences_are_pieces_that_start_at_the_origin() -> None:
     clip = recording(60.0, 9.0, 1)
     pieces = sequences_of(clip, 4.0, False)
