@@ -26,8 +26,9 @@ def rates(
 ) -> None:
     """Score a run at every frame rate: clip-FID beside its floor, reconstruction of train and unseen recordings.
 
-    Only recordings made at a rate or faster count at it. Joint errors are of fitted latents: at all instants, and at
-    every second frame when the field has seen the others only, beside slerp.
+    Only recordings made at a rate or faster count at it. Joint errors are of the latents that training found, if the
+    recordings have the names of those it saw, and of fitted ones: at all instants, and at every second frame when the
+    field has seen the others only, beside slerp.
     """
     import json
 
@@ -36,12 +37,13 @@ def rates(
 
     from mdtool.atomic import require_writable, write_text
     from mdtool.errors import MdtoolError
-    from mdtool.evaluation.rates import clip_fid, reconstruction
+    from mdtool.evaluation.rates import RECONSTRUCTION, clip_fid, learnt_latents, reconstruction
     from mdtool.methods.clip_features import ClipFeatures
     from mdtool.methods.contract import FieldMethod
     from mdtool.methods.generate import Generator
-    from mdtool.motion.file import provenance, read_motions
+    from mdtool.motion.file import file_sha256, provenance, read_motions
     from mdtool.motion.motion import SPLITS
+    from mdtool.training.checkpoint import RunFolder
     from mdtool.training.device import prepare
     from mdtool.training.run import load_generator, load_method
 
@@ -63,12 +65,24 @@ def rates(
         tables.append((title, ("fps", "recordings", "clip_fid", "floor", "spectrum_gap"), found, 1.0))
     method, track, sha256 = load_method(run, weights)
     if isinstance(method, FieldMethod):
+        about = RunFolder(run).read_config()
+        trained_on = Path(about.data)
+        known = trained_on.exists() and file_sha256(trained_on) == about.data_sha256
+        learnt = learnt_latents(method, read_motions(trained_on)) if known else None
+        if learnt is None:
+            say(console, f"note: {trained_on} is not here as the run saw it: no errors of the latents that it learnt")
         for split in sorted({int(value) for value in recordings.split}):
             say(console, f"fitting {SPLITS[split]} recordings …")
-            rows = reconstruction(method, recordings, split, asked, fits, seed)
+            rows = reconstruction(method, recordings, split, asked, fits, seed, learnt)
             result[f"reconstruction_{SPLITS[split]}"] = rows
-            keys = ("fps", "recordings", "mpjpe_m", "held_out_m", "held_out_slerp_m", "s_consistency_m")
-            tables.append((f"{SPLITS[split]} recordings, joint errors in mm", keys, rows, 1000.0))
+            tables.append(
+                (
+                    f"{SPLITS[split]} recordings, joint errors in mm",
+                    ("fps", "recordings", *RECONSTRUCTION),
+                    rows,
+                    1000.0,
+                )
+            )
     elif features is None:
         raise MdtoolError(f"{run} has no time axis to reconstruct with: give --features for its clip-FID")
     result["provenance"] = provenance([data], weights=track, checkpoint_sha256=sha256)

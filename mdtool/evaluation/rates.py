@@ -7,7 +7,7 @@ recorded at it or faster, and a method without a time axis is lifted to the rate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,12 @@ from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, log_s
 from mdtool.methods.contract import FieldMethod
 from mdtool.methods.generate import Generator
 from mdtool.motion.kinematics import positions_of
-from mdtool.motion.motion import Motion, MotionSet
+from mdtool.motion.motion import TRAIN, Motion, MotionSet
 from mdtool.motion.resample import resample, resample_at
-from mdtool.training.sequences import sequences_of
+from mdtool.training.sequences import sequences_of, spans_of
 
+RECONSTRUCTION = ("learnt_m", "mpjpe_m", "held_out_m", "held_out_slerp_m", "s_consistency_m")
+"""Columns of `reconstruction`, in metres."""
 _AT_ONCE = 256
 
 
@@ -117,14 +119,44 @@ def _made(generator: Generator, real: Sequence[Motion], fps: float, frames: int,
     return [resample(motion, fps) for motion in generator.sample(labels, seed)]
 
 
+def learnt_latents(method: FieldMethod, trained_on: MotionSet) -> dict[str, Tensor]:
+    """Latents [1, d] of the first sequence of each training clip, by the clip's name.
+
+    Args:
+        trained_on: the data that the run was trained on, whole.
+
+    Raises:
+        MdtoolError: these are other data than the run's.
+    """
+    latents, found, row = method.learnt(), {}, 0
+    for clip in (trained_on[int(index)] for index in np.flatnonzero(trained_on.split == TRAIN)):
+        spans = spans_of(len(clip), clip.fps, method.axis_s)
+        if spans:
+            found[clip.name] = latents[row : row + 1]
+        row += len(spans)
+    if row != len(latents):
+        raise MdtoolError(f"the run learnt {len(latents)} sequences and its data hold {row}: the file has changed")
+    return found
+
+
 def reconstruction(
-    method: FieldMethod, recordings: MotionSet, split: int, rates: Sequence[float], count: int, seed: int = 0
+    method: FieldMethod,
+    recordings: MotionSet,
+    split: int,
+    rates: Sequence[float],
+    count: int,
+    seed: int = 0,
+    learnt: Mapping[str, Tensor] | None = None,
 ) -> list[dict[str, Any]]:
-    """Mean joint error of fitted latents at each rate, beside slerp's; metres.
+    """Mean joint error of latents at each rate, beside slerp's; metres.
 
     Pieces of recordings are fitted twice: to all their frames, for `mpjpe` at a rate, and to every second frame, for
-    `held_out` at the frames between, beside `held_out_slerp` from the same frames. `s_consistency` is the distance
-    between the field told 20 fps and told the rate.
+    `held_out` at the frames between, beside `held_out_slerp` from the same frames. `learnt` is the error of the latents
+    that training found, where it knows the recording. `s_consistency` is the distance between the field told 20 fps and
+    told the rate.
+
+    Args:
+        learnt: latents of recordings by name, from `learnt_latents`; only of the split that was trained on.
 
     Raises:
         MdtoolError: no recording in the split is long enough.
@@ -134,31 +166,23 @@ def reconstruction(
     pieces = [piece for clip in clips for piece in sequences_of(clip, method.axis_s, False)[:1] if len(piece) >= 16]
     if not pieces:
         raise MdtoolError("the recordings of this split are too short to fit: 16 frames or more are needed")
-    rows = []
     fitted = {fps: [piece for piece in pieces if piece.fps >= fps - 1e-6][:count] for fps in rates}
-    known: dict[int, tuple[Tensor, float, float]] = {}
+    known = {id(piece): _fit_both(method, piece) for some in fitted.values() for piece in some}
+    rows = []
     for fps, some in fitted.items():
-        errors, apart = [], []
+        row: dict[str, list[float]] = {name: [] for name in RECONSTRUCTION}
         for piece in some:
-            if id(piece) not in known:
-                known[id(piece)] = _fit_both(method, piece)
-            latent = known[id(piece)][0]
+            latent, held_out, by_slerp = known[id(piece)]
             times_s = np.arange(int((len(piece) - 1) / piece.fps * fps + 1e-6) + 1) / fps
             truth = resample_at(piece, times_s).positions()
-            errors.append(_distance(_positions(method, latent, times_s), truth))
-            told = [_positions(method, latent, times_s, rate) for rate in (20.0, fps)]
-            apart.append(_distance(*told))
-        held = [known[id(piece)][1:] for piece in some]
-        rows.append(
-            {
-                "fps": fps,
-                "recordings": len(some),
-                "mpjpe_m": float(np.mean(errors)) if errors else None,
-                "held_out_m": float(np.mean([one for one, _ in held])) if held else None,
-                "held_out_slerp_m": float(np.mean([other for _, other in held])) if held else None,
-                "s_consistency_m": float(np.mean(apart)) if apart else None,
-            }
-        )
+            if learnt and split == TRAIN and piece.name in learnt:
+                row["learnt_m"].append(_distance(_positions(method, learnt[piece.name], times_s), truth))
+            row["mpjpe_m"].append(_distance(_positions(method, latent, times_s), truth))
+            row["held_out_m"].append(held_out)
+            row["held_out_slerp_m"].append(by_slerp)
+            row["s_consistency_m"].append(_distance(*(_positions(method, latent, times_s, s) for s in (20.0, fps))))
+        means = {name: float(np.mean(values)) if values else None for name, values in row.items()}
+        rows.append({"fps": fps, "recordings": len(some), **means})
     return rows
 
 

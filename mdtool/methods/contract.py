@@ -341,6 +341,10 @@ class FieldMethod(Method):
     def fit(self, features: Tensor, times_s: Tensor, start: Tensor | None = None) -> Tensor:
         """Latents [B, d] whose poses at instants [B, T] come nearest to features, and near `start` if there is one."""
 
+    @abc.abstractmethod
+    def learnt(self) -> Tensor:
+        """Latents [n, d] of the training sequences, in the order in which the training data were cut into them."""
+
 
 def sample_generators(seed: int, first: int, count: int) -> list[torch.Generator]:
     """CPU generators of samples first … first + count - 1 of `seed`, independent of each other.

@@ -66,6 +66,10 @@ class FieldStage(SequenceLearner):
         self._sequences = sequences
         self.table.allocate(sequences.count)
 
+    def learnt(self) -> Tensor:
+        """Latents [n, d] of the training sequences, in their order."""
+        return self.table.mean
+
     def adopt(self, other: Trainable, sha256: str) -> None:
         """Take over the codebook of a trained `nerm-codebook`, and remember the hash of its weights.
 

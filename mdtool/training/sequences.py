@@ -139,16 +139,10 @@ def sequences_of(motion: Motion, longest_s: float, hold_last: bool) -> list[Moti
     Args:
         hold_last: repeat the last pose of a shorter one up to that length.
     """
-    frames = max(int(longest_s * motion.fps + 1e-6) + 1, 2)
     pieces = []
-    starts = list(range(0, max(len(motion) - frames, 0) + 1, max((frames - 1) // 2, 1)))
-    if len(motion) > frames and starts[-1] + frames < len(motion):
-        starts.append(len(motion) - frames)
-    for start in starts:
-        piece = facing_forward(motion.slice(start, start + frames))
-        if len(piece) < SHORTEST:
-            continue
-        missing = frames - len(piece)
+    for span in spans_of(len(motion), motion.fps, longest_s):
+        piece = facing_forward(motion.slice(*span))
+        missing = frames_of(longest_s, motion.fps) - len(piece)
         if hold_last and missing > 0:
             rot6d, root = (
                 np.concatenate([part, np.repeat(part[-1:], missing, 0)]) for part in (piece.rot6d, piece.root)
@@ -156,6 +150,21 @@ def sequences_of(motion: Motion, longest_s: float, hold_last: bool) -> list[Moti
             piece = Motion(rot6d, root, piece.fps, piece.action, piece.split, piece.subject, piece.name)
         pieces.append(piece)
     return pieces
+
+
+def spans_of(length: int, fps: float, longest_s: float) -> list[tuple[int, int]]:
+    """Frames (first, end) of the sequences that a clip of so many frames is cut into."""
+    frames = frames_of(longest_s, fps)
+    starts = list(range(0, max(length - frames, 0) + 1, max((frames - 1) // 2, 1)))
+    if length > frames and starts[-1] + frames < length:
+        starts.append(length - frames)
+    spans = [(start, min(start + frames, length)) for start in starts]
+    return [(first, end) for first, end in spans if end - first >= SHORTEST]
+
+
+def frames_of(seconds: float, fps: float) -> int:
+    """Frames at 0 … seconds, and two at least."""
+    return max(int(seconds * fps + 1e-6) + 1, 2)
 
 
 def facing_forward(motion: Motion) -> Motion:

@@ -128,6 +128,8 @@ def test_parts_are_trained_and_used(place: Path) -> None:
     assert all(row["clip_fid"] > 0 for row in found["clip_fid"])
     assert found["clip_fid"][0]["recordings"] > found["clip_fid"][1]["recordings"]
     assert 0 < found["reconstruction_test"][0]["mpjpe_m"] < 2
+    assert found["reconstruction_test"][0]["learnt_m"] is None
+    assert 0 < found["reconstruction_train"][0]["learnt_m"] < 2
 
 
 @pytest.mark.parametrize(
