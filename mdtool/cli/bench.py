@@ -106,7 +106,7 @@ def _families(methods: str, out: Path, batch: int, repeats: int, threads: int | 
         ("parameters", "parameters", 1), ("network calls per motion", "calls", 1), ("frames", "frames", 1),
         ("ms per motion, alone", "motion_s", 1e3), ("ms per motion at 120 fps", "motion_s_at_120", 1e3),
         ("motions per second", "motions_per_s", 1), ("ms per step of an edit's search", "search_step_s", 1e3),
-        ("peak memory, MB", "peak_mb", 1), ("peak memory at 120 fps, MB", "peak_mb_at_120", 1),
+        ("memory of a batch, MB", "peak_mb", 1), ("memory of a batch at 120 fps, MB", "peak_mb_at_120", 1),
         ("accuracy", "accuracy", 1), ("FID", "fid", 1), ("FID floor", "fid_floor", 1), ("motions scored", "count", 1),
     )  # fmt: skip
     for heading, key, units in lines:

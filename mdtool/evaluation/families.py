@@ -1,14 +1,12 @@
 """Trained runs of several families side by side: how good, how fast, how large.
 
-Each run is measured in a process of its own, so that its peak of memory is its own, one after the other on one machine.
+Each run is measured in a process of its own, one after the other on one machine.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import torch
 
 from mdtool.errors import MdtoolError
 from mdtool.evaluation.checkpoints import FOLDER
+from mdtool.evaluation.memory import peak_megabytes
 from mdtool.evaluation.results import read_results
 from mdtool.methods.contract import FieldMethod
 from mdtool.training.checkpoint import RunFolder
@@ -24,8 +23,6 @@ from mdtool.training.run import load_generator
 
 FAST_FPS = 120.0
 """Second rate at which a run with a time axis is timed."""
-_MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10
-"""What `ru_maxrss` counts, per megabyte."""
 
 
 def run_of(name: str, folder: Path) -> Path:
@@ -57,8 +54,9 @@ def compare(runs: list[Path], batch: int, repeats: int, threads: int) -> list[di
 
     Returns:
         method, run, parameters, calls, frames, fps; seconds per motion alone and motions per second in a batch; seconds
-        of a step of an edit's search (decoding and its gradient); megabytes beyond the loaded network, at the default
-        rate and at 120 fps for runs with a time axis; accuracy and FID of the newest evaluation in the run's folder.
+        of a step of an edit's search (decoding and its gradient); megabytes that a batch needs beyond the loaded
+        network (Linux), at the default rate and at 120 fps for runs with a time axis; accuracy and FID of the newest
+        evaluation in the run's folder.
     """
     rows = []
     spawn = multiprocessing.get_context("spawn")
@@ -98,9 +96,8 @@ def measure(run: str, batch: int, repeats: int, threads: int, fps: float) -> dic
     method, about = generator.method, generator.method.describe()
     labels = [0] * batch
     axis = {"fps": fps} if fps else {}
-    before = _peak()
-    generator.sample(labels, 0, batch=batch, **axis)  # type: ignore[arg-type]
-    peak = _peak()
+    generator.sample(labels[:1], 0, batch=1, **axis)  # type: ignore[arg-type]
+    peak_mb = peak_megabytes(lambda: generator.sample(labels, 0, batch=batch, **axis))  # type: ignore[arg-type]
 
     def timed(count: int) -> float:
         spent = []
@@ -128,9 +125,5 @@ def measure(run: str, batch: int, repeats: int, threads: int, fps: float) -> dic
         "motion_s": timed(1),
         "motions_per_s": batch / timed(batch),
         "search_step_s": statistics.median(steps),
-        "peak_mb": peak - before,
+        "peak_mb": peak_mb,
     }
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MEGABYTE

@@ -27,6 +27,8 @@ def test_runs_are_measured_and_stand_in_one_table(tmp_path: Path, monkeypatch: p
     row = measure("runs/nerm-debug", 3, 1, 1, 120.0)
     assert (row["method"], row["calls"], row["fps"], row["time_axis"]) == ("nerm", 10, 120.0, True)
     assert min(row[key] for key in ("motion_s", "motions_per_s", "search_step_s")) > 0
+    if Path("/proc/self/clear_refs").exists():
+        assert row["peak_mb"] >= 0
     printed = done("bench", "--methods", "nerm,runs/debug", "--batch", 2, "--repeats", 1, "--threads", 1)
     assert "ms per motion at 120 fps" in printed
     rows = json.loads(Path("bench.json").read_text())["rows"]
