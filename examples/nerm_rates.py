@@ -3,10 +3,10 @@
     python examples/nerm_rates.py CMU BANDAI --out nerm    # folders of archives with their labels.csv, see below
 
 CMU's 120 fps training clips are decimated to 120, 60, 40, 30 and 20 fps, one after the other, and joined by Bandai
-Namco dataset-2 at 30 fps. One run learns them as they are; its twin sees all at 20 fps, for equally many steps. A latent
-that training found is then asked for the frames of its clip and for every instant at which that was recorded, those
-which training never saw included, beside slerp between the frames of the clip. CMU holds cmu.zip and labels.csv; BANDAI
-holds dataset-2.zip, dataset-2-more.tar.xz, labels.csv and labels-more.csv. Trained runs are taken as they are.
+Namco dataset-2 at 30 fps. One run learns them as they are; its twin sees all at 20 fps, for equally many steps.
+A latent that training found is then asked for the frames of its clip, and for every instant at which that was recorded
+(most of them never seen in training), beside slerp between the frames of the clip. CMU holds cmu.zip and labels.csv;
+BANDAI holds dataset-2.zip, dataset-2-more.tar.xz, labels.csv and labels-more.csv. Trained runs are taken as they are.
 """
 
 from __future__ import annotations
