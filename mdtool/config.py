@@ -66,7 +66,10 @@ class TrainConfig(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> TrainConfig:
         if self.warmup_steps > self.steps:
-            raise ValueError(f"warmup_steps ({self.warmup_steps}) is longer than the training ({self.steps} steps)")
+            raise ValueError(
+                f"warmup_steps ({self.warmup_steps}) is longer than the training ({self.steps} steps): "
+                "train longer, or --set train.warmup_steps=0"
+            )
         if any(not 0 < decay < 1 for decay in self.ema):
             raise ValueError(f"every ema decay must lie between 0 and 1, not {self.ema}")
         if self.ema_switch_every and not self.ema:

@@ -185,8 +185,10 @@ def _pick(
 
 
 def _names(file: Path, beside: Path) -> tuple[str, str]:
-    """What to call two files."""
-    return (file.stem, beside.stem) if file.stem != beside.stem else (str(file.parent), str(beside.parent))
+    """What to call two files: their names, or their folders' where the names are the same."""
+    own, other = file.resolve(), beside.resolve()
+    alike = own.stem == other.stem and own.parent != other.parent
+    return (own.parent.name, other.parent.name) if alike else (own.stem, other.stem)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

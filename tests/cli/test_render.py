@@ -12,7 +12,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from mdtool.cli.render import render
+from mdtool.cli.render import _names, render
 from mdtool.errors import MdtoolError
 from mdtool.motion.file import read_motions, write_motions
 from mdtool.motion.motion import Motion, MotionSet
@@ -106,6 +106,18 @@ def test_two_files_side_by_side_and_as_a_ghost(file: Path, tmp_path: Path) -> No
 
 def moved(clip: Motion) -> Motion:
     return replace(clip, root=clip.root + np.float32([0.9, 0, 0]))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "names"),
+    [
+        ("a.h5", "b.h5", ("a", "b")),
+        ("before/clip.h5", "after/clip.h5", ("before", "after")),
+        ("clip.h5", "./clip.h5", ("clip", "clip")),
+    ],
+)
+def test_what_two_files_are_called(first: str, second: str, names: tuple[str, str]) -> None:
+    assert _names(Path(first), Path(second)) == names
 
 
 def test_storyboard(file: Path, tmp_path: Path) -> None:
