@@ -279,10 +279,10 @@ def _edit(
             f"{scale * (row.must or 0):.1f} was allowed",
             style="red",
         )
-    count = sum(len(edited.motions) for edited in edits)
+    count, steps = sum(len(edited.motions) for edited in edits), max(edited.steps for edited in edits)
     took_s, ended = max(edited.seconds for edited in edits), {edited.ended for edited in edits}
     made = f"{count} motion{'s' * (count != 1)}"
-    say(console, f"wrote {out}: {made}, {edits[0].steps} steps, {', '.join(sorted(ended))}, {took_s:.1f} s")
+    say(console, f"wrote {out}: {made}, {steps} steps, {', '.join(sorted(ended))}, {took_s:.1f} s")
     say(console, _next(edits, asked, out))
     return MISSED if missed else INTERRUPTED if "interrupted" in ended else 0
 
@@ -295,8 +295,9 @@ def _bar(console: Console, title: str) -> Iterator[Callable[[int, int, float], N
 
 
 def _headline(plan: Plan) -> str:
-    """'path.yaml: edit of walk, 60 frames, 300 steps'."""
-    return f"{plan.document.file}: {plan.task} of {plan.source.name}, {plan.frames} frames, {plan.steps} steps"
+    """'path.yaml: edit of walk, 60 frames, 300 steps', and whether the network is told that it is a walk."""
+    told = "" if plan.tells_action else f"; action {plan.action_told}"
+    return f"{plan.document.file}: {plan.task} of {plan.source.name}, {plan.frames} frames, {plan.steps} steps{told}"
 
 
 def _warn(console: Console, warnings: list[str]) -> None:

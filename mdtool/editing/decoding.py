@@ -72,8 +72,8 @@ class Decoder:
         return motion.action if motion is not None and motion.action in self.generator.actions else ""
 
     def action(self, plan: Plan, count: int) -> Tensor | None:
-        """Labels [count] of the input's action, unless the edit is to be without a condition."""
+        """Labels [count] of the input's action, unless the edit is without a condition."""
         label = self.label(plan)
-        if plan.request.run.condition == "none" or not label:
+        if not plan.tells_action or not label:
             return None
         return torch.full((count,), self.generator.actions.index(label), device=self.device)

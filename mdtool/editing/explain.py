@@ -60,6 +60,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "steps": plan.steps,
         "new_noise": plan.random,
         "content": plan.content,
+        "action": plan.action_told,
         "goals": [
             {
                 "key": key_name(goal.key),

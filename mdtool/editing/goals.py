@@ -15,11 +15,16 @@ import numpy as np
 
 from mdtool.editing.document import Key
 from mdtool.editing.obstacles import JOINT_RADII, Obstacle, nearest
-from mdtool.editing.shapes import Coordinate, like, off_axis, root
+from mdtool.editing.shapes import Coordinate, choose, like, off_axis, root
+from mdtool.motion.contacts import CONTACT_HEIGHT, CONTACT_SPEED, SOLE_HEIGHTS
 from mdtool.motion.skeleton import JOINT_NAMES
 
 TOLERANCE_M = 0.01
 """A target without `must` counts as met within a centimetre."""
+_STANDING_M_S = 0.2
+"""Speed over the ground that the measured feet of a standing person have."""
+_ALOFT_M_S = 1e3
+"""Stands for the speed of a foot that does not touch the floor."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Goal(abc.ABC):
     joints: tuple[int, ...]
     """The joints that it is about."""
 
+    hard = True
+    """Whether to aim at it to the tolerance; noisy observations and habits are not."""
     term = "goal"
     """Name of its part of the loss."""
     unit = "m"
@@ -82,7 +89,6 @@ class Places(Goal):
     """[n] weights of the frames; all 1 when not given."""
     group: str = "pose"
     hard: bool = True
-    """Whether to aim at it to the centimetre; noisy observations are not."""
     asked: np.ndarray | None = None
     """Frames that the request names, when neighbours are drawn along."""
 
@@ -165,6 +171,32 @@ class Still(Goal):
         place = body.of(self.joints, self.frames)
         off = place - place.mean(-3)[..., None, :, :]
         return off_axis(off[..., 0], off[..., 1], off[..., 2]).mean(-1)
+
+
+@dataclass(frozen=True)
+class Planted(Goal):
+    """While feet touch the floor, one of them stands still; see `motion.contacts`."""
+
+    hard: bool = True
+    term = "planted"
+    unit = "m/s"
+
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """Speed over the ground of the slowest touching foot joint, beyond what a standing one may have.
+
+        What touches is no matter of degree: feet are to be slow where they are down, not lifted where they are fast.
+        """
+        now, then = body.of(self.joints, self.frames), body.of(self.joints, self.frames + 1)
+        step = (then - now) * body.fps
+        speed = off_axis(step[..., 0], step[..., 2])
+        low = like(SOLE_HEIGHTS + CONTACT_HEIGHT, body.positions)
+        slowest = _least(choose((now[..., 1] < low) & (then[..., 1] < low), speed, speed * 0 + _ALOFT_M_S))
+        return choose(slowest < _ALOFT_M_S, (slowest - _STANDING_M_S).clip(0), slowest * 0)
+
+    @property
+    def tolerance(self) -> float:
+        """What is not yet a slide, or what `must` says."""
+        return CONTACT_SPEED - _STANDING_M_S if self.must is None else self.must
 
 
 @dataclass(frozen=True)
@@ -279,7 +311,13 @@ def describe(goal: Goal) -> str:
     if isinstance(goal, Places) and len(goal.joints) == 1 and len(goal.frames) == 1:
         wanted = [f"{'xyz'[k]} {goal.values[0, 0, k]:.2f}" for k in range(3) if goal.mask[0, 0, k]]
         return f"{joints} at {', '.join(wanted)}"
-    words = {"pose": "as given", "limits": "within bounds", "pin": "still", "path": "on the line"}
+    words = {
+        "pose": "as given",
+        "limits": "within bounds",
+        "pin": "still",
+        "path": "on the line",
+        "planted": "not sliding",
+    }
     return f"{joints} {words.get(goal.term, goal.term)}"
 
 

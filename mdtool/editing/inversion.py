@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,18 +10,13 @@ import torch
 from torch import Tensor
 
 from mdtool.editing.decoding import Decoder
-from mdtool.editing.goals import Places
-from mdtool.editing.joints import joint_indices
-from mdtool.editing.optimiser import Judged, NoiseSearch, Search, SeededRandomness
+from mdtool.editing.fitting import ENOUGH_M, fitted_noise
 from mdtool.editing.placement import Placement, fitted
 from mdtool.editing.plan import Plan
-from mdtool.editing.program import Program
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Method, sample_generators
 from mdtool.motion.kinematics import joint_positions
 
-_FIT_STEPS = 500
-"""Steps of the search for the noise of an input where the method has no inverse."""
 WARN_M, REFUSE_M = 0.05, 0.20
 """Reconstruction errors of the input that deserve a warning, and that make an edit of it pointless."""
 _EXACT_M = 1e-3
@@ -63,6 +58,8 @@ class Start:
     """From the model's space to the request's, by how the noise's motion lies over the input; None: fitted later."""
     reconstruction_m: float | None
     """Mean distance between the joints of the input and of what the noise makes; None for new noise."""
+    unfitted_m: float | None = None
+    """The same before the noise was fitted to the input."""
 
     def warnings(self) -> list[str]:
         """What a user must know before the search."""
@@ -114,12 +111,15 @@ def inverted(method: Method, features: Tensor, action: Tensor | None, steps: int
         raise
 
 
-def find_start(decoder: Decoder, plan: Plan, reference: Tensor | None, force: bool) -> Start:
+def find_start(
+    decoder: Decoder, plan: Plan, reference: Tensor | None, force: bool, until_s: float | None = None
+) -> Start:
     """The noise that a plan's search begins with.
 
     Args:
         reference: features of the input [1, …].
         force: begin even if the model cannot rebuild the input.
+        until_s: time (monotonic) at which to make do with what was found.
 
     Raises:
         MdtoolError: it cannot, or joint places have no noise.
@@ -132,7 +132,7 @@ def find_start(decoder: Decoder, plan: Plan, reference: Tensor | None, force: bo
         return Start(noise, "random", health_of(noise, method.time_axis), placement, None)
     if reference is None:
         raise MdtoolError("joint places have no noise to begin with: add `mask`, or `run: {init: random}`")
-    start = _from_input(decoder, plan, reference, wanted)
+    start = _from_input(decoder, plan, reference, wanted, until_s)
     lost = start.reconstruction_m or 0.0
     if lost > REFUSE_M and not force and run.residual == "none":
         raise MdtoolError(
@@ -142,8 +142,8 @@ def find_start(decoder: Decoder, plan: Plan, reference: Tensor | None, force: bo
     return start
 
 
-def _from_input(decoder: Decoder, plan: Plan, reference: Tensor, wanted: np.ndarray) -> Start:
-    """The input's own noise: stored with it, or by inversion, whichever rebuilds it better."""
+def _from_input(decoder: Decoder, plan: Plan, reference: Tensor, wanted: np.ndarray, until_s: float | None) -> Start:
+    """The input's own noise: stored with it, or by inversion, whichever rebuilds it better; then fitted to it."""
     method, run, action = decoder.method, plan.request.run, decoder.action(plan, 1)
     found: list[Start] = []
 
@@ -159,31 +159,18 @@ def _from_input(decoder: Decoder, plan: Plan, reference: Tensor, wanted: np.ndar
     same_weights = plan.source.provenance.get("checkpoint_sha256") == decoder.generator.sha256
     if motion is not None and motion.noise is not None and same_weights:
         consider(torch.from_numpy(motion.noise).to(decoder.device)[None], "stored")
-    if not found or (found[0].reconstruction_m or 0) > _EXACT_M:
+    if not found or _lost(found[0]) > _EXACT_M:
         noise = inverted(method, reference, action, run.invert_steps)
+        if noise is None and not found:
+            noise = method.noise(sample_generators(run.seed, 0, 1), decoder.frames(plan)).to(decoder.device)
         if noise is not None:
             consider(noise, "inverted")
-    if not found:
-        consider(_fit(decoder, plan, reference), "fitted")
-    return min(found, key=lambda start: start.reconstruction_m or 0.0)
+    best = min(found, key=_lost)
+    steps = min(run.fit_steps, plan.steps)
+    if steps and _lost(best) > ENOUGH_M:
+        consider(fitted_noise(decoder, plan, reference, best.noise[None], steps, until_s), "fitted")
+    return replace(min(found, key=_lost), unfitted_m=_lost(best))
 
 
-def _fit(decoder: Decoder, plan: Plan, reference: Tensor) -> Tensor:
-    """Noise [1, …] whose motion is the input, by a search from new noise (the "dense" task of DNO)."""
-    joints, frames = joint_indices("all"), np.arange(plan.frames)
-    with torch.no_grad():
-        places = (
-            joint_positions(*decoder.motions(reference))[0, : plan.frames, list(joints)].cpu().numpy().astype(float)
-        )
-    goal = Places((), 1.0, None, frames, joints, places, np.ones(places.shape, bool), hard=False)
-    program = Program([goal], plan.frames, plan.fps, Placement())
-    rngs = sample_generators(plan.request.run.seed, 0, 1)
-    noise = decoder.method.noise(rngs, decoder.frames(plan)).to(decoder.device)
-    action = decoder.action(plan, 1)
-
-    def task(z: Tensor, rows: Tensor) -> Judged:
-        return program.judge(*decoder.motions(decoder.decode(plan, z, action)))
-
-    searching = NoiseSearch(task, noise, Search(_FIT_STEPS), SeededRandomness(noise, None, rngs))
-    searching.run()
-    return searching.best_noise
+def _lost(start: Start) -> float:
+    return start.reconstruction_m or 0.0

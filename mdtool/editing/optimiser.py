@@ -128,6 +128,8 @@ class NoiseSearch:
         self.first, self.second = torch.zeros_like(self.noise), torch.zeros_like(self.noise)
         self.updates = torch.zeros(count, dtype=torch.float64)
         self.skipped = torch.zeros(count, dtype=torch.int64)
+        self.lasted = torch.zeros(count, dtype=torch.int64)
+        """Steps that each sample took part in."""
         self.planned = search.steps
         """Steps of the schedule; a time budget may shorten it."""
         self.taken = 0
@@ -170,6 +172,7 @@ class NoiseSearch:
                 self.noise[rows] += drawn * _column(share * search.perturbation, drawn)
         self.skipped[rows[~usable]] += 1
         self._settle(rows, finite, judged)
+        self.lasted[rows] += 1
         self.taken += 1
 
     def run(self, each: Callable[[], bool] | None = None) -> None:

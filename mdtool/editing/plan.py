@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
+from mdtool.editing.condition import strays
 from mdtool.editing.document import Document, Key, Problem, Problems
 from mdtool.editing.feasibility import infeasible
 from mdtool.editing.frames import frame_indices
-from mdtool.editing.goals import Bound, Clear, Facing, Goal, Near, Places, Speed, Still
+from mdtool.editing.goals import Bound, Clear, Facing, Goal, Near, Places, Planted, Speed, Still
 from mdtool.editing.joints import joint_index, joint_indices
 from mdtool.editing.keyposes import blend_goal, pose_goal
 from mdtool.editing.obstacles import build_obstacle
@@ -19,7 +21,8 @@ from mdtool.editing.placement import Placement, stands_at
 from mdtool.editing.request import EditRequest, Limit, Target
 from mdtool.editing.source import Source
 from mdtool.errors import MdtoolError
-from mdtool.motion.skeleton import ANKLE_HEIGHT, FEET, TOE_HEIGHT
+from mdtool.motion.contacts import SOLE_HEIGHTS
+from mdtool.motion.skeleton import FEET
 
 TaskName = Literal["edit", "generate", "refine", "complete", "in-between", "blend"]
 
@@ -33,15 +36,16 @@ class TaskDefaults:
     """Whether it begins with new noise; otherwise with the input's."""
     decorrelate: bool
     content: float
+    planted: float
 
 
 DEFAULTS: dict[TaskName, TaskDefaults] = {
-    "edit": TaskDefaults(300, False, False, 0.002),
-    "generate": TaskDefaults(300, False, False, 0.002),
-    "refine": TaskDefaults(500, True, True, 0.0),
-    "complete": TaskDefaults(500, True, True, 0.0),
-    "in-between": TaskDefaults(1000, True, True, 0.0),
-    "blend": TaskDefaults(1000, True, True, 0.0),
+    "edit": TaskDefaults(300, False, False, 0.002, 0.1),
+    "generate": TaskDefaults(300, False, False, 0.002, 0.1),
+    "refine": TaskDefaults(500, True, True, 0.0, 0.0),
+    "complete": TaskDefaults(500, True, True, 0.0, 0.0),
+    "in-between": TaskDefaults(1000, True, True, 0.0, 0.0),
+    "blend": TaskDefaults(1000, True, True, 0.0, 0.0),
 }
 CONTENT = {"off": 0.0, "soft": 0.0005, "normal": 0.002, "strong": 0.01}
 """`keep.content` in words; normal is the released code's weight, strong the paper's."""
@@ -89,6 +93,36 @@ class Plan:
         if self.random or (keep is None and self.defaults.random):
             return 0.0
         return CONTENT[keep.content] if keep else self.defaults.content
+
+    @property
+    def tells_action(self) -> bool:
+        """Whether the network is told the input's action, if it knows it."""
+        condition = self.request.run.condition
+        return condition == "keep" or (condition == "auto" and self.strays is None)
+
+    @property
+    def action_told(self) -> str:
+        """What the network is told of the input's action, in words."""
+        if self.tells_action:
+            return "told"
+        if self.request.run.condition == "none" or self.strays is None:
+            return "not told"
+        away, travels = self.strays
+        return f"not told: a target is {away:.2f} m off the input's way, and the input moves {travels:.2f} m"
+
+    @cached_property
+    def strays(self) -> tuple[float, float] | None:
+        """(metres that the targets lie off the input's way, metres that it travels) where that is out of its way."""
+        return None if self.random else strays(self.source, self.goals)
+
+    @property
+    def habits(self) -> list[Goal]:
+        """What a search minds beside its goals: feet that carry the body stand still."""
+        weight = self.request.run.planted
+        weight = self.defaults.planted if weight is None else weight
+        if not weight or not self.goals:  # an edit that wants nothing changes nothing
+            return []
+        return [Planted((), weight, None, np.arange(self.frames - 1), FEET, hard=False)]
 
 
 def task_of(request: EditRequest) -> TaskName:
@@ -278,9 +312,10 @@ class _Maker:
         frames = self.frames(limit.frames)
         if limit.pin is not None:
             self.plan.goals.append(Still(key, limit.weight, limit.must, frames, joint_indices(limit.pin)))
+        elif limit.feet == "planted":
+            self.plan.goals.append(Planted(key, limit.weight, limit.must, frames[frames < self.plan.frames - 1], FEET))
         elif limit.feet is not None:
-            soles = np.array([ANKLE_HEIGHT, TOE_HEIGHT, ANKLE_HEIGHT, TOE_HEIGHT])
-            self.plan.goals.append(Bound(key, limit.weight, limit.must, frames, FEET, 1, soles))
+            self.plan.goals.append(Bound(key, limit.weight, limit.must, frames, FEET, 1, SOLE_HEIGHTS))
         else:
             joints = joint_indices(limit.joints if limit.joints is not None else limit.joint or "pelvis")
             axis = "xyz".index(limit.axis)

@@ -39,7 +39,7 @@ class Program:
         terms = self._terms(body)
         nothing = root.new_zeros(len(root))
         with torch.no_grad():
-            hard = [goal for goal in self.goals if not isinstance(goal, Places) or goal.hard]
+            hard = [goal for goal in self.goals if goal.hard]
             errors = {id(goal): goal.error(body) for goal in hard}
             met = torch.full((len(root),), bool(hard), device=root.device)
             for goal in hard:

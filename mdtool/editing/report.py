@@ -168,6 +168,8 @@ def to_json(edited: Edited, found: list[EditReport]) -> dict[str, Any]:
         "seconds": round(edited.seconds, 2),
         "start": edited.start.how,
         "reconstruction_m": edited.start.reconstruction_m,
+        "reconstruction_unfitted_m": edited.start.unfitted_m,
+        "action": edited.plan.action_told,
         "warnings": [*edited.warnings, *(problem.told(edited.plan.document.file) for problem in edited.plan.warnings)],
         "variations": [
             {

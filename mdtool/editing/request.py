@@ -189,7 +189,8 @@ class Limit(Strict):
     axis: Literal["x", "y", "z"] = "y"
     above: Metres | None = None
     below: Metres | None = None
-    feet: Literal["above_floor"] | None = None
+    feet: Literal["above_floor", "planted"] | None = None
+    """above_floor: soles stay above it; planted: while a foot touches it, one foot stands still."""
     pin: Joints | None = None
     """Joints that must not move over the frames."""
     frames: Frames = "*"
@@ -202,7 +203,8 @@ class Limit(Strict):
         bound = self.above is not None or self.below is not None
         if bound + (self.feet is not None) + (self.pin is not None) != 1:
             raise ValueError(
-                "a limit is one of: above or below with a joint, `feet: above_floor`, or `pin` with joints"
+                "a limit is one of: above or below with a joint, `feet: above_floor` or `feet: planted`, or `pin` with "
+                "joints"
             )
         if bound and (self.joint is None) == (self.joints is None):
             raise ValueError("a limit needs `joint`, or `joints`, and not both")
@@ -252,12 +254,16 @@ class Run(Strict):
     decorrelation: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     perturbation: float = Field(0.0, ge=0, le=1)
     stop: Literal["early", "never"] = "early"
-    condition: Literal["keep", "none"] = "keep"
-    """Whether the denoiser is told the input's action, if it knows it. The paper searches without a condition; a
-    model of few actions then rebuilds its input ten times worse."""
+    condition: Literal["auto", "keep", "none"] = "auto"
+    """Whether the denoiser is told the input's action, if it knows it. The paper searches without; auto tells it unless
+    a target is out of the action's way (see condition.py)."""
     residual: Literal["none", "constant"] = "none"
     """constant: what the inversion loses is added again, so that an empty edit gives the input exactly."""
     invert_steps: int = Field(100, ge=1)
+    fit_steps: int = Field(150, ge=0)
+    """Steps, and no more than the edit's own, of the search that corrects the input's noise; see fitting.py."""
+    planted: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Weight of the speed of sliding feet."""
     anchor: Literal["original", "previous"] = "previous"
     """In a chain of edits: whose content the content term keeps."""
     checkpoint: Literal["auto", "off", "step"] = "auto"

@@ -28,7 +28,7 @@ def sampled_source(generator: Generator, request: EditRequest) -> Source:
     device = next(method.parameters()).device
     noise = method.noise(sample_generators(wanted.seed, 0, 1), request.length).to(device)
     label = None
-    if wanted.action is not None and request.run.condition == "keep":
+    if wanted.action is not None and request.run.condition != "none":
         label = torch.tensor([generator.actions.index(wanted.action)], device=device)
     features = method.decode(noise, label, **method.smooth_options(smooth_steps(request.run))).float()
     (rot6d, root), betas = method.to_motion(features), method.to_betas(features)

@@ -25,6 +25,8 @@ from mdtool.motion.motion import Motion
 
 _MEASURED = 5
 """Steps after which the time of one is known well enough to plan for a budget."""
+_START_SHARE = 0.3
+"""Of a budget, at most, for the noise that a search begins with."""
 _RADIUS = 1e-2
 """Weight of the radius penalty of latents without a time axis."""
 _NOT_TO_THE_END = ("out of time", "interrupted")
@@ -43,6 +45,7 @@ class Edited:
     """The input, cut to the edit's frames; None for joint places."""
     losses: list[float]
     steps: int
+    """That its longest search took."""
     start: Start
     seconds: float
     ended: str
@@ -89,7 +92,8 @@ class Session:
             MdtoolError: an edit cannot begin, or the memory does not suffice.
         """
         began_s = time.monotonic()
-        batch = _Batch(self.decoder, plans, self.force, anchors)
+        until_s = None if seconds is None else began_s + _START_SHARE * seconds
+        batch = _Batch(self.decoder, plans, self.force, anchors, until_s)
         searching, mode = batch.searching, plans[0].request.run.checkpoint
         ended, saved_s, first_s = "finished", time.monotonic(), time.monotonic()
         try:
@@ -109,8 +113,6 @@ class Session:
                     saved_s = time.monotonic()
         except KeyboardInterrupt:
             ended = "interrupted"
-        if ended == "finished" and searching.taken < searching.planned:
-            ended = "stopped early"
         return batch.made(ended, time.monotonic() - began_s)
 
 
@@ -125,17 +127,28 @@ class _Batch:
     """The search of several plans at once."""
 
     def __init__(
-        self, decoder: Decoder, plans: Sequence[Plan], force: bool, anchors: Sequence[Tensor | None] | None
+        self,
+        decoder: Decoder,
+        plans: Sequence[Plan],
+        force: bool,
+        anchors: Sequence[Tensor | None] | None,
+        until_s: float | None,
     ) -> None:
         self.decoder, self.checkpointing = decoder, False
+        starts: dict[tuple[object, ...], Start] = {}
         self.jobs: list[_Job] = []
         run = plans[0].request.run
         noise, residuals, actions, rngs, drawn = [], [], [], [], []
         for place, plan in enumerate(plans):
             count = plan.request.run.variations
             reference = decoder.features(plan)
-            start = find_start(decoder, plan, reference, force)
-            program = Program(plan.goals, plan.frames, plan.fps, None if plan.free else start.placement)
+            same = id(plan.source), plan.frames, plan.tells_action
+            start = starts.get(same) if not plan.random else None
+            if start is None:
+                start = starts[same] = find_start(decoder, plan, reference, force, until_s)
+            program = Program(
+                [*plan.goals, *plan.habits], plan.frames, plan.fps, None if plan.free else start.placement
+            )
             first = sum(len(job.rows) for job in self.jobs)
             self.jobs.append(_Job(plan, start, program, range(first, first + count)))
             own = sample_generators(plan.request.run.seed, 0, count)
@@ -243,8 +256,10 @@ class _Batch:
             motions.append(plan.source.world.after(own).motion(clip))
         before = plan.source.motion
         before = None if before is None else before.slice(0, plan.frames)
-        told = job.start.warnings()
-        return Edited(plan, motions, before, loss[rows].tolist(), self.searching.taken, job.start, seconds, ended, told)
+        told, steps = job.start.warnings(), int(self.searching.lasted[rows].max())
+        if ended == "finished" and steps < self.searching.planned:
+            ended = "stopped early"
+        return Edited(plan, motions, before, loss[rows].tolist(), steps, job.start, seconds, ended, told)
 
     # ---- parts --------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ CONTACT_HEIGHT = 0.03
 """Metres above flat stance below which a foot joint touches the floor."""
 CONTACT_SPEED = 0.5
 """Horizontal metres per second above which a touching foot joint is not in contact."""
+SOLE_HEIGHTS = np.array([ANKLE_HEIGHT, TOE_HEIGHT, ANKLE_HEIGHT, TOE_HEIGHT])
+"""Of the foot joints above the floor in flat stance, metres."""
 
 
 def sole_heights(positions: np.ndarray, floor: float = 0.0) -> np.ndarray:
@@ -26,8 +28,7 @@ def sole_heights(positions: np.ndarray, floor: float = 0.0) -> np.ndarray:
 
     Negative below the floor. The sole lies under ankle and toe by their heights in flat stance.
     """
-    flat = np.array([ANKLE_HEIGHT, TOE_HEIGHT, ANKLE_HEIGHT, TOE_HEIGHT], dtype=positions.dtype)
-    return positions[..., FEET, 1] - flat - floor
+    return positions[..., FEET, 1] - SOLE_HEIGHTS.astype(positions.dtype) - floor
 
 
 def foot_speeds(positions: np.ndarray, fps: float) -> np.ndarray:

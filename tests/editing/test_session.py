@@ -54,9 +54,8 @@ def test_an_edit_by_every_method(case: Case) -> None:
 def test_a_recording_is_edited_by_every_method(case: Case) -> None:
     """By inversion where there is one; by a search for its noise where there is none."""
     generator = Generator(fresh(case), "raw", "weights")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mdtool.editing.inversion._FIT_STEPS", 2)
-        (edited,) = Session(generator, force=True).edit([plan({"keep": {}, "run": {"steps": 2}}, recorded())])
+    values = {"keep": {}, "run": {"steps": 2, "fit_steps": 2}}
+    (edited,) = Session(generator, force=True).edit([plan(values, recorded())])
     assert edited.start.how in ("inverted", "fitted")
     assert np.isfinite(edited.motions[0].rot6d).all()
 
@@ -68,9 +67,14 @@ def debug() -> Session:
 def test_a_batch_of_mixed_edits_gives_what_each_gives_alone() -> None:
     session = debug()
     plans = [
-        plan({"targets": [{"at": 30, "joint": "right_wrist", "y": 1.3}], "run": {"steps": 4}}, recorded(1)),
-        plan({"avoid": [{"pillar": {"at": [0.5, 0.5], "radius": 0.4}}], "run": {"steps": 4}}, recorded(2)),
-        plan({"targets": [{"at": 9, "facing": 90}], "run": {"steps": 4}}, recorded(3)),
+        plan(
+            {"targets": [{"at": 30, "joint": "right_wrist", "y": 1.3}], "run": {"steps": 4, "fit_steps": 2}},
+            recorded(1),
+        ),
+        plan(
+            {"avoid": [{"pillar": {"at": [0.5, 0.5], "radius": 0.4}}], "run": {"steps": 4, "fit_steps": 2}}, recorded(2)
+        ),
+        plan({"targets": [{"at": 9, "facing": 90}], "run": {"steps": 4, "fit_steps": 2}}, recorded(3)),
     ]
     together = session.edit(plans)
     for each, alone in zip(together, (session.edit([one])[0] for one in plans), strict=True):
@@ -89,7 +93,7 @@ def test_the_same_seed_is_the_same_result() -> None:
 
 def test_the_result_stands_where_the_input_stood() -> None:
     session, source = debug(), recorded(7)
-    values = {"keep": {}, "run": {"steps": 1, "residual": "constant"}}
+    values = {"keep": {}, "run": {"steps": 1, "fit_steps": 2, "residual": "constant"}}
     (edited,) = session.edit([plan(values, source)])
     before = source.motion
     assert before is not None
@@ -100,7 +104,7 @@ def test_checkpointing_and_a_coarse_half_change_little() -> None:
     session, source = debug(), recorded(1)
     values = {"targets": [{"at": 30, "joint": "right_wrist", "y": 1.3}]}
     plain, saved, coarse = (
-        session.edit([plan({**values, "run": {"steps": 4, **run}}, source)])[0].motions[0].noise
+        session.edit([plan({**values, "run": {"steps": 4, "fit_steps": 2, **run}}, source)])[0].motions[0].noise
         for run in ({}, {"checkpoint": "step"}, {"coarse": True})
     )
     np.testing.assert_allclose(saved, plain, atol=1e-4)
@@ -109,7 +113,7 @@ def test_checkpointing_and_a_coarse_half_change_little() -> None:
 
 def test_a_chain_goes_on_from_the_noise_before() -> None:
     session, source = debug(), recorded()
-    first = plan({"targets": [{"at": 30, "joint": "head", "y": 1.4}], "run": {"steps": 2}}, source)
+    first = plan({"targets": [{"at": 30, "joint": "head", "y": 1.4}], "run": {"steps": 2, "fit_steps": 2}}, source)
     then = request_of({"version": 1, "keep": {}, "run": {"steps": 2, "anchor": "original"}}, "then.yaml")
     saved: list[int] = []
     (edited,) = search_all(

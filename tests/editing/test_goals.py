@@ -1,0 +1,54 @@
+"""Feet that slide, and feet that may."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mdtool.editing.goals import BodyMotion, Planted
+from mdtool.motion.contacts import SOLE_HEIGHTS
+from mdtool.motion.skeleton import FEET
+
+FPS = 20.0
+
+
+def feet(speeds: list[float], lifted_m: list[float]) -> np.ndarray:
+    """Foot joints [6, 4, 3] at constant speeds along x, and so high above flat stance."""
+    places = np.zeros((6, 4, 3))
+    places[..., 0] = np.arange(6)[:, None] * np.array(speeds) / FPS
+    places[..., 1] = SOLE_HEIGHTS + np.array(lifted_m)
+    return places
+
+
+def residual(places: np.ndarray, frames: int = 5) -> np.ndarray:
+    goal = Planted((), 1.0, None, np.arange(frames), FEET)
+    columns = {joint: column for column, joint in enumerate(FEET)}
+    found = goal.residual(BodyMotion(places, columns, np.zeros((6, 24, 6)), FPS))
+    torched = goal.residual(BodyMotion(torch.from_numpy(places), columns, torch.zeros(6, 24, 6), FPS))
+    np.testing.assert_allclose(torched.numpy(), found, atol=1e-9)
+    return np.asarray(found)
+
+
+@pytest.mark.parametrize(
+    ("speeds", "lifted_m", "expected"),
+    [
+        ([1.0, 1.2, 1.4, 1.6], [0, 0, 0, 0], 0.8),  # gliding: the slowest foot joint counts, beyond 0.2 m/s
+        ([0.0, 1.2, 1.4, 1.6], [0, 0, 0, 0], 0.0),  # one ankle carries the body
+        ([0.0, 1.2, 1.4, 1.6], [0.1, 0, 0, 0], 1.0),  # it is in the air, so it does not
+        ([3.0, 3.0, 3.0, 3.0], [0.1, 0.1, 0.1, 0.1], 0.0),  # flight
+        ([0.2, 0.2, 0.2, 0.2], [0, 0, 0, 0], 0.0),  # what standing feet measure
+    ],
+)
+def test_feet_slide_when_none_that_touches_is_slow(speeds: list[float], lifted_m: list[float], expected: float) -> None:
+    np.testing.assert_allclose(residual(feet(speeds, lifted_m)), expected, atol=1e-6)
+
+
+def test_the_gradient_slows_feet_and_does_not_lift_them() -> None:
+    places = torch.from_numpy(feet([1.0, 1.2, 1.4, 1.6], [0, 0, 0, 0])).requires_grad_()
+    columns = {joint: column for column, joint in enumerate(FEET)}
+    Planted((), 1.0, None, np.arange(5), FEET).residual(BodyMotion(places, columns, None, FPS)).mean().backward()
+    gradient = places.grad
+    assert gradient is not None
+    assert float(gradient[..., 1].abs().max()) == 0
+    assert float(gradient[-1, 0, 0]) > 0 > float(gradient[0, 0, 0])
