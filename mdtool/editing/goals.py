@@ -23,6 +23,8 @@ TOLERANCE_M = 0.01
 """A target without `must` counts as met within a centimetre."""
 _STANDING_M_S = 0.2
 """Speed over the ground that the measured feet of a standing person have."""
+_TOES = [1, 3]
+"""Among `FEET`."""
 _ALOFT_M_S = 1e3
 """Stands for the speed of a foot that does not touch the floor."""
 
@@ -175,14 +177,15 @@ class Still(Goal):
 
 @dataclass(frozen=True)
 class Planted(Goal):
-    """While feet touch the floor, one of them stands still; see `motion.contacts`."""
+    """While feet touch the floor, one of them stands still, and no toe brushes it; see `motion.contacts`."""
 
     hard: bool = True
     term = "planted"
     unit = "m/s"
 
     def residual(self, body: BodyMotion) -> Coordinate:
-        """Speed over the ground of the slowest touching foot joint, beyond what a standing one may have.
+        """Speed over the ground of the slowest touching foot joint, beyond what a standing one may have; plus that of
+        touching toes beyond a contact's, which is what GMD's skating ratio counts and recordings hardly show.
 
         What touches is no matter of degree: feet are to be slow where they are down, not lifted where they are fast.
         """
@@ -190,8 +193,10 @@ class Planted(Goal):
         step = (then - now) * body.fps
         speed = off_axis(step[..., 0], step[..., 2])
         low = like(SOLE_HEIGHTS + CONTACT_HEIGHT, body.positions)
-        slowest = _least(choose((now[..., 1] < low) & (then[..., 1] < low), speed, speed * 0 + _ALOFT_M_S))
-        return choose(slowest < _ALOFT_M_S, (slowest - _STANDING_M_S).clip(0), slowest * 0)
+        touching = (now[..., 1] < low) & (then[..., 1] < low)
+        slowest = _least(choose(touching, speed, speed * 0 + _ALOFT_M_S))
+        slides = choose(slowest < _ALOFT_M_S, (slowest - _STANDING_M_S).clip(0), slowest * 0)
+        return slides + choose(touching, (speed - CONTACT_SPEED).clip(0), speed * 0)[..., _TOES].mean(-1)
 
     @property
     def tolerance(self) -> float:
