@@ -102,8 +102,10 @@ def space_timesteps(steps: int, spec: str | Sequence[int]) -> list[int]:
         length = size + (1 if section < longer else 0)
         if not 1 <= count <= length:
             raise MdtoolError(f"cannot take {count} of {length} diffusion steps: ask for 1 to {length}")
-        stride = (length - 1) / (count - 1) if count > 1 else 1.0
-        kept += [begin + round(stride * k) for k in range(count)]
+        place, stride = 0.0, (length - 1) / (count - 1) if count > 1 else 1.0
+        for _ in range(count):  # added up as the reference does: at half steps its rounding errors decide
+            kept.append(begin + round(place))
+            place += stride
         begin += length
     return kept
 

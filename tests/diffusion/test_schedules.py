@@ -61,6 +61,12 @@ def test_sections_are_spaced_one_by_one() -> None:
     assert kept[-3:] == [289, 294, 299]
 
 
+def test_half_steps_are_rounded_as_in_the_published_code() -> None:
+    """improved-diffusion adds the stride up: 12 · 49/24 is 24.5, which rounds to 24, but the sum is a little more."""
+    assert space_timesteps(50, [25])[12] == 25
+    assert space_timesteps(100, [15])[7] == 49
+
+
 def test_a_respaced_process_keeps_the_signal_of_the_steps_it_visits() -> None:
     process = GaussianDiffusion(cosine_betas(100)).respaced([10])
     expected = [0.999369, 0.960887, 0.868774, 0.733748, 0.571527, 0.400989, 0.241984, 0.113019, 0.0291014, 2.42857e-7]
