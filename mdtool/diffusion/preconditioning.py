@@ -53,7 +53,7 @@ class SpectralPreconditioner(nn.Module):
             self.variance[label] = source.var(0, unbiased=False).clamp_min(floor)
 
     def estimate(self, output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor, condition: Tensor | None) -> Tensor:
-        """x̂_0 of the network's output.
+        """x̂_0 of the network's output, in float32 whatever autocast says: at low noise its rounding would be the error.
 
         Args:
             output, x_t: [B, F, T].
@@ -70,9 +70,10 @@ class SpectralPreconditioner(nn.Module):
             rows = torch.where(condition < 0, null, condition)
         mean, variance = self.mean[rows], self.variance[rows]
         total = variance * signal**2 + noise**2
-        seen = x_t @ self.basis.T
-        guess = mean + variance * signal / total * (seen - signal * mean)
-        return (guess + (variance / total).sqrt() * noise * (output @ self.basis.T)) @ self.basis
+        with torch.autocast(x_t.device.type, enabled=False):
+            seen = x_t @ self.basis.T
+            guess = mean + variance * signal / total * (seen - signal * mean)
+            return (guess + (variance / total).sqrt() * noise * (output @ self.basis.T)) @ self.basis
 
 
 def dct_basis(frames: int) -> Tensor:

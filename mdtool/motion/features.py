@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mdtool.motion.kinematics import joint_positions
-from mdtool.motion.rotations import axis_angle_to_matrix, matrix_to_rot6d, rot6d_to_matrix
+from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix
 from mdtool.motion.skeleton import ANKLE_HEIGHT, FEET, JOINTS, STANDING_PELVIS_HEIGHT, TOE_HEIGHT
 
 ROWS = JOINTS + 1
@@ -75,14 +75,19 @@ class FeatureLayout:
 
 
 def face_forward(rot6d: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn windows [B, T, 24, 6], [B, T, 3] about the vertical so that the pelvis of frame 0 faces +z."""
+    """Turn windows [B, T, 24, 6], [B, T, 3] about the vertical so that the pelvis of frame 0 faces +z.
+
+    Number by number, without a matrix product: autocast and TF32 would round a path of metres to centimetres.
+    """
     orientation = rot6d_to_matrix(rot6d[:, :, 0])
     forward = orientation[:, 0, :, 2]
-    yaw = torch.zeros_like(forward)
-    yaw[:, 1] = -torch.atan2(forward[:, 0], forward[:, 2])
-    turn = axis_angle_to_matrix(yaw).unsqueeze(1)
-    turned = matrix_to_rot6d(turn @ orientation).unsqueeze(2)
-    return torch.cat([turned, rot6d[:, :, 1:]], dim=2), (turn @ root.unsqueeze(-1)).squeeze(-1)
+    yaw = torch.atan2(forward[:, 0], forward[:, 2])[:, None, None]
+    cosine, sine = yaw.cos(), yaw.sin()
+    first, second, third = orientation.unbind(-2)
+    turned = torch.cat([cosine * first - sine * third, second], dim=-1).unsqueeze(2)
+    x, y, z = root.split(1, dim=-1)
+    path = torch.cat([cosine * x - sine * z, y, sine * x + cosine * z], dim=-1)
+    return torch.cat([turned, rot6d[:, :, 1:]], dim=2), path
 
 
 def lowest_sole(rot6d: Tensor, root: Tensor) -> Tensor:

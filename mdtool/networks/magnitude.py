@@ -106,6 +106,7 @@ class Uncertainty(nn.Module):
         self.linear = MPWeight(features, curves)
 
     def forward(self, noise_level: Tensor) -> Tensor:
-        """c_noise [B] → u [B, curves]."""
-        values: Tensor = self.linear(self.fourier(noise_level))
+        """c_noise [B] → u [B, curves], in float32 whatever autocast says: losses are divided by its exponential."""
+        with torch.autocast(noise_level.device.type, enabled=False):
+            values: Tensor = self.linear(self.fourier(noise_level))
         return values

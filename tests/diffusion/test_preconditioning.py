@@ -80,3 +80,11 @@ def test_frequencies_that_the_data_does_not_have_stay_silent() -> None:
     spectrum = network.estimate(output, x_t, signal, noise, None) @ dct_basis(12).T
     assert float(spectrum[..., 6:].abs().max()) < 1e-4
     assert float(spectrum[..., :6].abs().max()) > 0.5
+
+
+def test_autocast_does_not_blur_the_estimate() -> None:
+    x_t, output, signal, noise = noised()
+    network = SpectralPreconditioner(0, 5, 12)
+    plain = network.estimate(output, x_t, signal, noise, None)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(network.estimate(output, x_t, signal, noise, None), plain)
