@@ -40,8 +40,8 @@ class TaskDefaults:
 
 
 DEFAULTS: dict[TaskName, TaskDefaults] = {
-    "edit": TaskDefaults(300, False, False, 0.002, 0.1),
-    "generate": TaskDefaults(300, False, False, 0.002, 0.1),
+    "edit": TaskDefaults(300, False, False, 0.002, 0.3),
+    "generate": TaskDefaults(300, False, False, 0.002, 0.3),
     "refine": TaskDefaults(500, True, True, 0.0, 0.0),
     "complete": TaskDefaults(500, True, True, 0.0, 0.0),
     "in-between": TaskDefaults(1000, True, True, 0.0, 0.0),
