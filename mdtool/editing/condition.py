@@ -6,11 +6,12 @@ who raises a hand in one place then stays in that place: a target across the roo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mdtool.editing.goals import Goal, Places
+from mdtool.editing.goals import BodyMotion, Clear, Goal, Places
 from mdtool.editing.joints import reach
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def strays(source: Source, goals: list[Goal]) -> tuple[float, float] | None:
     travels = float(np.linalg.norm(way - way[0], axis=1).max())
     away = 0.0
     for goal in goals:
+        if isinstance(goal, Clear) and 0 in goal.joints:
+            away = max(away, _in_the_way(source, goal))
         if not isinstance(goal, Places) or not goal.hard or goal.group != "pose":
             continue
         now = way[np.minimum(goal.frames, len(way) - 1)][:, None]
@@ -37,3 +40,10 @@ def strays(source: Source, goals: list[Goal]) -> tuple[float, float] | None:
         arms = np.array([reach(joint) for joint in goal.joints])
         away = max(away, float((off - arms).max()))
     return (away, travels) if away > travels + _SLACK_M else None
+
+
+def _in_the_way(source: Source, clear: Clear) -> float:
+    """How deep the input's pelvis comes into the safe zone of obstacles, metres."""
+    frames = np.minimum(np.arange(len(clear.frames)), len(source.way) - 1)
+    body = BodyMotion(source.way[frames][:, None], {0: 0}, None, source.fps)
+    return float((clear.safe - replace(clear, joints=(0,)).clearance(body)).max())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from mdtool.editing.obstacles import JOINT_RADII, Obstacle, nearest
 from mdtool.editing.shapes import Coordinate, choose, like, off_axis, root
 from mdtool.motion.contacts import CONTACT_HEIGHT, CONTACT_SPEED, SOLE_HEIGHTS
 from mdtool.motion.skeleton import JOINT_NAMES
+
+if TYPE_CHECKING:
+    from mdtool.editing.detour import Detour
 
 TOLERANCE_M = 0.01
 """A target without `must` counts as met within a centimetre."""
@@ -291,11 +294,20 @@ class Clear(Goal):
 
     obstacles: tuple[Obstacle, ...] = ()
     safe: float = 0.10
+    around: Detour | None = None
+    """The side on which to pass; only for goals about the pelvis too."""
     term = "avoid"
 
     def residual(self, body: BodyMotion) -> Coordinate:
-        """relu(τ + r_j - SDF), averaged over the joints."""
-        return (self.safe - self.clearance(body)).clip(0).mean(-1)
+        """relu(τ + r_j - SDF), averaged over the joints; plus what a pelvis too near lacks of its detour."""
+        short = (self.safe - self.clearance(body)).clip(0)
+        if self.around is None:
+            return short.mean(-1)
+        off = body.of((0,))[..., 0, :]
+        way, (x, z) = like(self.around.way, off), self.around.towards.tolist()
+        aside = (off[..., 0] - way[..., 0]) * x + (off[..., 2] - way[..., 1]) * z
+        near = short[..., self.joints.index(0)] > 0
+        return short.mean(-1) + choose(near, (self.around.metres - aside).clip(0), aside * 0)
 
     def error(self, body: BodyMotion) -> Coordinate:
         """How deep the skin is inside an obstacle at worst."""

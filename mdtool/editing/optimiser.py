@@ -20,12 +20,13 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 """Adam's (Kingma & Ba 2015)."""
 _GIVE_UP = 20
 """Consecutive steps without a finite gradient after which a sample stops."""
-_EARLIEST, _HELD = 100, 10
-"""A sample whose targets are met for `_HELD` steps may stop after step `_EARLIEST`."""
+_EARLIEST, _HELD = 70, 10
+"""A sample that stays near its targets for `_HELD` steps may begin to stop after step `_EARLIEST`. At the largest
+learning rate a step moves a body by centimetres: it goes to and fro about its target until the rate falls."""
 _STALLED_STEPS, _STALLED_SHARE = 50, 0.01
 """A sample stops when its best loss fell by less than this share in so many steps."""
-_COOL_DOWN = 10
-"""Steps in which the learning rate of a stopping sample falls to 0."""
+_COOL_DOWN = 30
+"""Steps in which the learning rate of a stopping sample falls to 0; one that has not met its targets then goes on."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Judged(NamedTuple):
     """[b] how far the worst target is missed, metres."""
     met: Tensor
     """[b] bool: every target within its tolerance."""
+    near: Tensor | None = None
+    """[b] bool: every target so near that a falling learning rate should meet it; as `met` when not given."""
 
 
 Task = Callable[[Tensor, Tensor], Judged]
@@ -141,6 +144,7 @@ class NoiseSearch:
         self._bad = torch.zeros(count, dtype=torch.int64)
         self._held = torch.zeros(count, dtype=torch.int64)
         self._cooling = torch.zeros(count, dtype=torch.int64)
+        self._stuck = torch.zeros(count, dtype=torch.bool)
         self._record = self.best_loss.clone()
         self._record_step = torch.zeros(count, dtype=torch.int64)
 
@@ -228,18 +232,22 @@ class NoiseSearch:
         """End the searches that are done or hopeless."""
         self._bad[rows] = torch.where(finite, 0, self._bad[rows] + 1)
         self._active[self._bad >= _GIVE_UP] = False
+        met = judged.met.cpu()
         cooling = self._cooling[rows]
         self._cooling[rows] = (cooling - 1).clamp_min(0)
-        self._active[rows[cooling == 1]] = False
+        cooled = cooling == 1
+        self._active[rows[cooled & (met | self._stuck[rows])]] = False
         if not self.search.early_stop or self.taken < min(_EARLIEST, self.planned):
             return
-        self._held[rows] = torch.where(judged.met.cpu(), self._held[rows] + 1, 0)
+        near = met if judged.near is None else judged.near.cpu()
+        self._held[rows] = torch.where(near & ~cooled, self._held[rows] + 1, 0)
         fell = self.best_loss < self._record * (1 - _STALLED_SHARE)
         self._record[fell] = self.best_loss[fell]
         self._record_step[fell] = self.taken
         stalled = self.taken - self._record_step[rows] >= _STALLED_STEPS
         ready = ((self._held[rows] >= _HELD) | stalled) & (cooling == 0)
         self._cooling[rows[ready]] = _COOL_DOWN
+        self._stuck[rows[ready]] = stalled[ready]
 
     def _log(
         self, rows: Tensor, share: Tensor, judged: Judged, length: Tensor, moved: Tensor, tangled: Tensor | None

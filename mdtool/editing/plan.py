@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from mdtool.editing.condition import strays
+from mdtool.editing.detour import detour
 from mdtool.editing.document import Document, Key, Problem, Problems
 from mdtool.editing.feasibility import infeasible
 from mdtool.editing.frames import frame_indices
@@ -305,7 +306,11 @@ class _Maker:
         everything = np.arange(self.plan.frames)
         for (safe, joints, weight, must), members in groups.items():
             obstacles = tuple(obstacle for _, obstacle in members)
-            self.plan.goals.append(Clear(members[0][0], weight, must, everything, joints, obstacles, safe))
+            clear = Clear(members[0][0], weight, must, everything, joints, obstacles, safe)
+            if 0 in joints and not self.plan.free:
+                way = self.source.way[np.minimum(everything, len(self.source) - 1)]
+                clear = replace(clear, around=detour(clear, way))
+            self.plan.goals.append(clear)
 
     def limit(self, key: Key, limit: Limit) -> None:
         """One entry of `limits`."""

@@ -15,6 +15,9 @@ from mdtool.editing.placement import Placement, fitted
 from mdtool.editing.shapes import turned
 from mdtool.motion.kinematics import positions_frames_last
 
+_NEAR = 10.0
+"""Tolerances within which a target is near."""
+
 
 @dataclass(frozen=True)
 class Program:
@@ -41,16 +44,15 @@ class Program:
         with torch.no_grad():
             hard = [goal for goal in self.goals if goal.hard]
             errors = {id(goal): goal.error(body) for goal in hard}
-            met = torch.full((len(root),), bool(hard), device=root.device)
-            for goal in hard:
-                met &= errors[id(goal)].flatten(1).amax(1) <= goal.tolerance
+            missed = [errors[id(goal)].flatten(1).amax(1) / max(goal.tolerance, 1e-6) for goal in hard]
+            furthest = torch.stack(missed).amax(0) if missed else torch.full_like(nothing, torch.inf)
             metres = [errors[id(goal)].flatten(1).mean(1) for goal in hard if goal.unit == "m"]
             if metres:
                 error = torch.stack(metres).mean(0)
             else:
                 error = terms.get("pose", nothing).detach()
         weighted = self._weighted(body, terms)
-        return Judged(sum(weighted, nothing), terms, error, met)
+        return Judged(sum(weighted, nothing), terms, error, furthest <= 1, furthest <= _NEAR)
 
     def body(self, rot6d: Tensor, root: Tensor) -> BodyMotion:
         """The joints that goals are about, in the request's space."""

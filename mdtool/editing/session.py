@@ -190,8 +190,9 @@ class _Batch:
                 parts.append(job.program.judge(rot6d[mine], root[mine]))
                 order.append(mine)
         back = torch.cat(order).argsort()
-        loss, error, met = (torch.cat([getattr(p, name) for p in parts])[back] for name in ("loss", "error", "met"))
-        return Judged(loss, {}, error, met)
+        names = ("loss", "error", "met", "near")
+        loss, error, met, near = (torch.cat([getattr(part, name) for part in parts])[back] for name in names)
+        return Judged(loss, {}, error, met, near)
 
     def step(self, mode: str) -> None:
         """One step; when the memory runs out, the same again with one sampling step in memory at a time.

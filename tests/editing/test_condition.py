@@ -57,5 +57,16 @@ def test_the_reason_is_told() -> None:
     assert plan(moving(2.0), {"joint": "pelvis", "xz": [0, 2]}).action_told == "told"
 
 
+@pytest.mark.parametrize(("travels", "told"), [(0.05, False), (2.0, True)])
+def test_who_stands_in_the_way_of_an_obstacle_may_walk_out_of_it(travels: float, told: bool) -> None:
+    def tells(z: float) -> bool:
+        crossing = {"pillar": {"at": [0, z], "radius": 0.3}, "move": [[0, [2, 0, 0]], [59, [-2, 0, 0]]]}
+        values = {"version": 1, "avoid": [crossing]}
+        return compile_request(*request_of(values, "edit.yaml"), moving(travels), 60, force=True).tells_action
+
+    assert tells(0.9 * travels / 2) is told
+    assert tells(5.0)
+
+
 def test_new_noise_has_no_way_to_stray_from() -> None:
     assert plan(moving(0.05), {"joint": "pelvis", "xz": [0.8, 0.6]}, init="random").tells_action

@@ -120,6 +120,24 @@ def test_targets_that_hold_end_a_search_with_a_cool_down() -> None:
     assert patient.taken == 300
 
 
+def test_a_sample_that_misses_after_its_cool_down_goes_on() -> None:
+    """Near from the first step on, met only below a loss that the falling rate does not reach at once."""
+
+    def task(noise: Tensor, rows: Tensor) -> Judged:
+        loss = linear(noise, rows).loss
+        return judged(loss, tolerance=2e-3)._replace(near=torch.ones(len(loss), dtype=torch.bool))
+
+    found = search(task, STARTS[:2], Search(steps=1000, lr=0.02, early_stop=True))
+    rates = []
+    while not found.done:
+        found.step()
+        rates.append(float(found.trace.lr[-1][0]))
+    fallen = next(step for step in range(80, len(rates)) if rates[step] < 0.05 * rates[60])
+    assert max(rates[fallen:]) > 0.5 * rates[60]
+    assert float(task(found.noise, torch.arange(2)).loss[0]) < 3e-3
+    assert found.taken < 1000
+
+
 def test_a_search_that_is_stuck_ends() -> None:
     def task(noise: Tensor, rows: Tensor) -> Judged:
         return judged(noise.flatten(1).sum(1) * 1e-9 + 1.0)
