@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mdtool.config import validated
 from mdtool.diffusion.gaussian import GaussianDiffusion
 from mdtool.diffusion.guidance import NO_CONDITION, classifier_free, guidance_scale
+from mdtool.diffusion.preconditioning import SpectralPreconditioner
 from mdtool.diffusion.samplers import ddim, ddim_inversion
 from mdtool.diffusion.schedules import betas
 from mdtool.errors import MdtoolError
@@ -28,6 +29,7 @@ from mdtool.methods.contract import (
     FieldMethod,
     Minimise,
     Optimised,
+    step_generator,
 )
 from mdtool.methods.nerm_config import NeRMConfig
 from mdtool.methods.nerm_field import ENCODER_POSES, FieldStage
@@ -36,6 +38,7 @@ from mdtool.motion.pose_vectors import above_standing, vectors_to_poses
 from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix
 from mdtool.motion.skeleton import JOINTS
 from mdtool.networks.implicit import seconds_to_coordinate, spacing_of
+from mdtool.networks.latent_mlp import LatentMLP
 from mdtool.networks.latent_table import fit_latents
 from mdtool.networks.skip_transformer import LatentDenoiser
 
@@ -43,6 +46,8 @@ POSES_AT_ONCE = 65_536
 POSE_NOISE = 1e-5
 """Variance of a pose beside what the linear path can say of it, in units of the loss."""
 INVERSION_REFINEMENTS = 8
+LEAST_SPREAD = 1e-4
+"""Variance of a whitened number of the latents of one action, at least."""
 START_PULL = 1e-3
 """Weight of a latent's squared distance from where it must start, per whitened number."""
 
@@ -62,18 +67,22 @@ class NeRM(FieldStage, FieldMethod):
         self.labels = self.actions if config.conditional else []
         self.stage_starts = (0, config.field_steps)
         self.layout = FeatureLayout("y-up", "ground", heading=True)
-        self.network = LatentDenoiser(
-            width=config.latent,
-            layers=config.denoiser_layers,
-            heads=config.heads,
-            feedforward=config.feedforward,
-            actions=len(self.labels),
-            dropout=config.dropout,
-        )
+        self.network = self._network(config)
         self.process = GaussianDiffusion(betas("scaled-linear", config.diffusion_steps))
+        spectral = config.prediction == "spectral"
+        self.skip = SpectralPreconditioner(len(self.labels), config.latent, 1) if spectral else None
         self.register_buffer("white_mean", torch.zeros(config.latent))
         self.register_buffer("white_scale", torch.ones(config.latent))
         self.register_buffer("ready", torch.zeros((), dtype=torch.bool))
+
+    def _network(self, config: NeRMConfig) -> nn.Module:
+        actions = len(self.labels)
+        if config.denoiser == "mlp":
+            return LatentMLP(config.latent, config.feedforward, config.denoiser_layers, actions, config.dropout)
+        return LatentDenoiser(
+            width=config.latent, layers=config.denoiser_layers, heads=config.heads, feedforward=config.feedforward,
+            actions=actions, dropout=config.dropout,
+        )  # fmt: skip
 
     # ---- training ---------------------------------------------------------------------------------------------
 
@@ -85,8 +94,11 @@ class NeRM(FieldStage, FieldMethod):
         resampled = step < config.native_from
         if step < config.encoder_steps:
             poses = ENCODER_POSES * 3 // 2
-            return ClipPlan(poses, divide=config.clips_per_visit, resampled=resampled, scattered=True)
-        return ClipPlan(config.clip_poses, config.clips_per_visit, resampled=resampled, strides=config.strides)
+            divide = config.field_share * config.clips_per_visit
+            return ClipPlan(poses, divide=divide, resampled=resampled, scattered=True)
+        return ClipPlan(
+            config.clip_poses, config.clips_per_visit, config.field_share, resampled=resampled, strides=config.strides
+        )
 
     def optimised(self) -> dict[str, Optimised]:
         """The field with its encoder, and the denoiser: one after the other."""
@@ -122,6 +134,11 @@ class NeRM(FieldStage, FieldMethod):
             self.white_mean.copy_(mean)
             self.white_scale.copy_(scale.clamp_min(1e-4))
             self.ready.fill_(True)
+            if self.skip is not None and self._sequences is not None:
+                every = self._sequences.stamps(range(len(self.table)), 1)
+                assert every.places is not None
+                draws = self._white(every.places.sequence, step_generator(0, step, mean.device))
+                self.skip.fit(draws.unsqueeze(-1), every.action, LEAST_SPREAD)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Stage 1: error of the poses, of the root, and the latents' divergence; stage 2: error of the noise."""
@@ -138,22 +155,27 @@ class NeRM(FieldStage, FieldMethod):
     def _noise_losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         assert batch.places is not None
         rows, count = batch.places.sequence, len(batch.action)
-        device = rows.device
+        z = self._white(rows, rng).unsqueeze(1)
+        timestep = torch.randint(self.config.diffusion_steps, (count,), generator=rng, device=rows.device)
+        noise = torch.randn(z.shape, generator=rng, device=rows.device)
+        hide = torch.rand(count, generator=rng, device=rows.device) < self.config.cond_mask_prob
+        action = torch.where(hide, NO_CONDITION, batch.action) if self.labels else None
+        x_t = self.process.diffuse(z, timestep, noise).x_t
+        output = self.network(x_t, timestep, action).float()
+        if self.skip is None:
+            loss = (output - noise).square().mean((1, 2))
+        else:  # the same error, told as that of z and weighed as MDM's
+            level = self.process.table("sqrt_one_minus_alphas_cumprod", timestep, z)
+            loss = ((self._x0(output, x_t, timestep, action) - z) / level).square().mean((1, 2))
+        return {"noise": loss, "loss": loss}
 
-        def normal() -> Tensor:
-            return torch.randn((count, self.config.latent), generator=rng, device=device)
-
+    def _white(self, rows: Tensor, rng: torch.Generator) -> Tensor:
+        """Draws [B, d] of the rows' latents, whitened."""
         latent = self.table.mean[rows]
         if self.config.variational:
-            latent = latent + (0.5 * self.table.log_variance[rows]).exp() * normal()
-        z = ((latent - self.white_mean) / self.white_scale).unsqueeze(1)
-        timestep = torch.randint(self.config.diffusion_steps, (count,), generator=rng, device=device)
-        noise = normal().unsqueeze(1)
-        hide = torch.rand(count, generator=rng, device=device) < self.config.cond_mask_prob
-        action = torch.where(hide, NO_CONDITION, batch.action) if self.labels else None
-        predicted = self.network(self.process.diffuse(z, timestep, noise).x_t, timestep, action).float()
-        loss = (predicted - noise).square().mean((1, 2))
-        return {"noise": loss, "loss": loss}
+            draw = torch.randn(latent.shape, generator=rng, device=latent.device)
+            latent = latent + (0.5 * self.table.log_variance[rows]).exp() * draw
+        return (latent - self.white_mean) / self.white_scale
 
     # ---- sampling ---------------------------------------------------------------------------------------------
 
@@ -289,11 +311,20 @@ class NeRM(FieldStage, FieldMethod):
         scale = guidance_scale(guidance, config.guidance, config.conditional and config.cond_mask_prob > 0)
 
         def denoise(x: Tensor, timestep: Tensor, condition: Tensor | None = None) -> Tensor:
-            return self.process.x0_from("eps", self.network(x, timestep, condition).float(), x, timestep)
+            return self._x0(self.network(x, timestep, condition).float(), x, timestep, condition)
 
         if action is None or not self.labels:
             return denoise
         return classifier_free(denoise, action, scale)
+
+    def _x0(self, output: Tensor, x_t: Tensor, timestep: Tensor, action: Tensor | None) -> Tensor:
+        """ẑ_0 [B, 1, d] of the network's output; `timestep` is of the original process."""
+        if self.skip is None:
+            return self.process.x0_from("eps", output, x_t, timestep)
+        signal, level = (
+            self.process.table(name, timestep, x_t) for name in ("sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod")
+        )
+        return self.skip.estimate(output.mT, x_t.mT, signal, level, action).mT
 
     def _spaced(self, steps: object) -> GaussianDiffusion:
         """The DDIM steps of latent diffusion: every ⌊N / K⌋-th from 1 on, down to ᾱ_0."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from mdtool.config import Strict
@@ -30,6 +32,8 @@ class NeRMConfig(Strict):
     native_from: int = Field(42_000, ge=0)
     """Step of stage 1 from which poses come at the recordings' own rates; field_steps for a fixed-rate model."""
     clip_poses: int = Field(32, gt=0)
+    field_share: int = Field(1, gt=0)
+    """Stage 1 makes do with 1 / field_share of the batch: a clip costs so much more than a latent."""
     clips_per_visit: int = Field(4, gt=0)
     strides: tuple[int, ...] = (1, 2, 4, 8)
     """Every how many frames a clip may take its poses."""
@@ -66,10 +70,16 @@ class NeRMConfig(Strict):
     reinject: bool = False
     """Give every layer the input again."""
 
+    denoiser: Literal["transformer", "mlp"] = "transformer"
+    """The paper's, over the tokens z, timestep and condition; or residual layers that the latter two modulate, with
+    `feedforward` units."""
     denoiser_layers: int = Field(9, gt=0)
     heads: int = Field(4, gt=0)
     feedforward: int = Field(1024, gt=0)
     dropout: float = Field(0.1, ge=0, lt=1)
+    prediction: Literal["eps", "spectral"] = "eps"
+    """What the denoiser tells: the noise; or its correction of what each action's mean and variances tell already (see
+    diffusion/preconditioning.py), not in the paper."""
     conditional: bool = True
     cond_mask_prob: float = Field(0.1, ge=0, le=1)
     diffusion_steps: int = Field(1000, gt=1)

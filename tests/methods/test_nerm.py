@@ -145,6 +145,32 @@ def test_stage_two_sees_white_latents() -> None:
     assert bool(method.ready)
 
 
+def test_before_it_learns_the_spectral_denoiser_draws_each_action_s_own_gaussian() -> None:
+    """A network that says nothing leaves the Gaussian of the action's latents: mean and width are theirs."""
+    method = nerm(prediction="spectral", denoiser="mlp", sample_steps=50, diffusion_steps=1000, encoder_steps=0)
+    clips = [recording(20.0, 2.9, seed) for seed in range(12)]
+    source = SequenceSource(method, MotionSet.from_clips(clips, ACTIONS), TRAIN, 8, 0)
+    method.meet(source)
+    label = torch.from_numpy(source.action)
+    method.table.mean = 0.3 * torch.randn(len(label), 32) + label.unsqueeze(1) - 1.0
+    method.table.log_variance = torch.full((len(label), 32), -9.0)
+    method.begin(method.config.field_steps)
+    for action in sorted(set(label.tolist())):
+        with torch.no_grad():
+            drawn = method.latents(torch.randn(2000, 32), torch.full((2000,), action))
+        own = method.table.mean[label == action]
+        torch.testing.assert_close(drawn.mean(0), own.mean(0), atol=0.1, rtol=0)
+        torch.testing.assert_close(drawn.std(0), own.std(0, unbiased=False), atol=0.05, rtol=0.15)
+
+
+def test_the_field_makes_do_with_its_share_of_the_batch() -> None:
+    method = nerm(encoder_steps=0, native_from=0, field_share=3, clips_per_visit=2, field_steps=5)
+    clips = [recording(20.0, 2.9, seed) for seed in range(4)]
+    source = SequenceSource(method, MotionSet.from_clips(clips, ACTIONS), TRAIN, 24, 0)
+    assert len(source.batch(0).action) == 24 // 3
+    assert len(source.batch(5).action) == 24
+
+
 def test_a_fitted_latent_comes_back_through_the_noise() -> None:
     """Decode, fit, invert, decode again: the DDIM round trip costs less than 1e-2 of the latents' size."""
     method = nerm(sample_steps=50, fit_steps=1)
