@@ -211,7 +211,7 @@ class PickleMachine:
     def _call(self, target: object, arguments: object) -> None:
         if not isinstance(target, Name) or not isinstance(arguments, tuple):
             raise Refused("it calls something that is no allowed name")
-        self.stream.spend(sum(len(part) for part in arguments if isinstance(part, str | bytes | bytearray | list)))
+        self.stream.spend(sum(_copied_bytes(part) for part in arguments))
         self._stack.append(target.stand_in(*arguments))
 
     def _reduce(self) -> None:
@@ -243,6 +243,13 @@ class PickleMachine:
 
     def _refuse(self) -> None:
         raise Refused("it refers to things outside of itself (persistent ids, extension codes or buffers)")
+
+
+def _copied_bytes(argument: object) -> int:
+    """Memory that a name may take for a copy of its argument; a container that is named twice is copied twice."""
+    if isinstance(argument, str | bytes | bytearray):
+        return len(argument)
+    return OPCODE_BYTES * len(argument) if isinstance(argument, list | tuple | set | frozenset | dict) else 0
 
 
 def pairs(items: list) -> list[tuple]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,9 @@ LIMIT_BYTES = 2 << 30
 """Memory that one file may take unless its reader says otherwise."""
 DEEPEST = 100
 """Containers inside containers; what people save is not a tenth as deep."""
+
+_LEAST_BYTES = 16
+"""Memory that a value takes in whatever a caller makes of it; values that occur once were counted with more."""
 
 _LEAVES = (str, int, float, complex, bytes, bytearray, np.generic, np.dtype, StoredArray, StoredBytes)
 _OLD_JOBLIB = {("joblib.numpy_pickle", "NDArrayWrapper"), ("joblib.numpy_pickle", "ZNDArrayWrapper")}
@@ -84,7 +88,7 @@ def load_pickle(
             warnings.simplefilter("ignore")  # escapes and types of old files, which are no news to the user
             names = {**numpy_names(stream), **dict.fromkeys(_OLD_JOBLIB, _refuse_old), **_by_name(allow or {})}
             value = PickleMachine(stream, names, lazy).run()
-            _require_plain(value)
+            _require_plain(value, limit_bytes // _LEAST_BYTES)
             return value
     except Refused as error:
         hint = "; save it again uncompressed, with pickle protocol 3 or later" if lazy and stream.left < 0 else ""
@@ -116,39 +120,62 @@ def _refuse_old(*unused: object) -> object:
     raise Refused("its arrays lie in files beside it (joblib before 0.10); load and save it again with a newer joblib")
 
 
-def _require_plain(value: object) -> None:
+@dataclass
+class _Visit:
+    """A container that is being gone through."""
+
+    value: object
+    inside: Iterator[object]
+    depth: int = 1
+    """Containers inside each other from here down."""
+    count: int = 0
+    """Values inside, those of a container that occurs twice counted twice."""
+
+
+def _require_plain(value: object, most: int) -> None:
     """Refuse a value that is nested too deep, that contains itself, or that has a bare name in it.
+
+    Args:
+        most: values that it may have when everything is written out where it is referred to: a list of a list twice,
+            of a list twice … is small in the file, and never ends for whoever makes an array of it.
 
     Raises:
         Refused: one of these.
     """
-    depths: dict[int, int] = {}  # id -> how deep the value is, for those that have been gone through
-    path: list[tuple[object, Iterator[object]]] = [(value, _inside(value))]
+    known: dict[int, _Visit] = {}
+    path = [_Visit(value, _inside(value))]
     on_path = {id(value)}
     while path:
+        visit = path[-1]
         if len(path) > DEEPEST:
             raise Refused(f"it has containers inside containers, more than {DEEPEST} deep")
-        owner, inside = path[-1]
-        for part in inside:
+        for part in visit.inside:
+            visit.count += 1
             if part is None or isinstance(part, _LEAVES):
                 continue
             if id(part) in on_path:
                 raise Refused("it contains itself")
-            if id(part) in depths:
-                if len(path) + depths[id(part)] > DEEPEST:
-                    raise Refused(f"it has containers inside containers, more than {DEEPEST} deep")
-                depths[id(owner)] = max(depths.get(id(owner), 1), depths[id(part)] + 1)
-                continue
-            path.append((part, _inside(part)))
-            on_path.add(id(part))
-            break
+            if id(part) not in known:
+                path.append(_Visit(part, _inside(part)))
+                on_path.add(id(part))
+                break
+            _take(known[id(part)], visit, len(path), most)
         else:
             path.pop()
-            on_path.discard(id(owner))
-            depth = depths.setdefault(id(owner), 1)
+            on_path.discard(id(visit.value))
+            known[id(visit.value)] = visit
             if path:
-                above = id(path[-1][0])
-                depths[above] = max(depths.get(above, 1), depth + 1)
+                _take(visit, path[-1], len(path), most)
+
+
+def _take(part: _Visit, owner: _Visit, above: int, most: int) -> None:
+    """Count a container that was gone through with the one that holds it, which is the last of `above`."""
+    owner.depth = max(owner.depth, part.depth + 1)
+    owner.count += part.count
+    if above + part.depth > DEEPEST:
+        raise Refused(f"it has containers inside containers, more than {DEEPEST} deep")
+    if owner.count > most:
+        raise Refused(f"written out it has more than {most} values, most of them the same ones again and again")
 
 
 def _inside(value: object) -> Iterator[object]:
