@@ -35,7 +35,8 @@ FORMAT = "mdtool-motion"
 VERSION = 1
 SKELETON = "smpl-24"
 _REQUIRED = ("rot6d", "root", "start", "fps", "action", "split")
-_PER_CLIP = ("fps", "action", "split", "subject", "name", "text", "betas", "noise")
+_NUMBERS = ("fps", "action", "split", "betas", "noise")
+_PER_CLIP = (*_NUMBERS, "subject", "name", "text")
 
 
 def write_motions(path: str | Path, motions: MotionSet) -> None:
@@ -192,10 +193,14 @@ def _check_content(path: Path, motions: MotionSet) -> None:
     if start[0] != 0 or start[-1] != frames or (np.diff(start) <= 0).any():
         raise MdtoolError(f"{path} has clip boundaries that do not fit its {frames} frames: write it again")
     per_clip = {name: getattr(motions, name) for name in _PER_CLIP}
-    wrong = [name for name, values in per_clip.items() if values is not None and len(values) not in (clips, 0)]
+    counts = {name: np.shape(values)[:1] for name, values in per_clip.items() if values is not None}
+    # A file may leave out texts of every clip by an empty list, but not numbers.
+    wrong = [name for name, count in counts.items() if count != (clips,) and (count != (0,) or name in _NUMBERS)]
     wrong += [name for name in ("fps", "action", "split") if per_clip[name].shape != (clips,)]
     if wrong:
         raise MdtoolError(f"{path} has {wrong[0]} for another number of clips than its {clips}: write it again")
+    if motions.betas is not None and motions.betas.shape != (clips, 10):
+        raise MdtoolError(f"{path} holds body shapes {list(motions.betas.shape)}; they must be [{clips}, 10]")
     if motions.action.max(initial=-1) >= len(motions.actions):
         raise MdtoolError(f"{path} uses an action label that its list of {len(motions.actions)} names does not have")
     if motions.split.max(initial=0) >= len(SPLITS):
