@@ -30,7 +30,7 @@ def classifier_free(
         null = torch.full_like(condition, NO_CONDITION)
         both = denoiser(torch.cat([x, x]), torch.cat([timestep, timestep]), torch.cat([condition, null]))
         with_condition, without = both.chunk(2)
-        factor = torch.as_tensor(scale, dtype=x.dtype, device=x.device).reshape(-1, *[1] * (x.dim() - 1))
+        factor = scale.to(x).reshape(-1, *[1] * (x.dim() - 1)) if isinstance(scale, Tensor) else scale
         return without + factor * (with_condition - without)
 
     return guided

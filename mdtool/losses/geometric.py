@@ -62,7 +62,7 @@ def motion_losses(
             if "position" in active:
                 terms["position"] = masked_l2(joints, goal, mask)
             if "foot" in active:
-                feet, goal_feet = (joints, goal) if needed else (joints[:, FEET], goal[:, FEET])
+                feet, goal_feet = (joints, goal) if needed else (_feet_of(joints), _feet_of(goal))
                 if foot_space == "world":
                     feet = feet + prediction[:, JOINTS, :3].unsqueeze(1)
                     goal_feet = goal_feet + target[:, JOINTS, :3].unsqueeze(1)
@@ -103,6 +103,12 @@ def foot_contact_error(
     contact = goal.diff(dim=-1).norm(dim=2, keepdim=True) <= contact_step_m
     moved = feet.diff(dim=-1) * contact
     return masked_l2(moved, torch.zeros_like(moved), _without_first(mask))
+
+
+def _feet_of(joints: Tensor) -> Tensor:
+    """The four foot joints [B, 4, 3, T] of all 24."""
+    each = joints.unbind(1)
+    return torch.stack([each[joint] for joint in FEET], dim=1)
 
 
 def _without_first(mask: Tensor | None) -> Tensor | None:

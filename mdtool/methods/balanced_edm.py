@@ -119,6 +119,7 @@ class BalancedEDM(Method):
     autoguides = True
     time_axis = 2
     start: Tensor
+    mirrored: Tensor
 
     def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:
         super().__init__()
@@ -143,7 +144,7 @@ class BalancedEDM(Method):
         self.multiple = self.network.multiple
         if config.several_lengths:
             self.bucket = (config.shortest, self.multiple)
-        self.mirrored = mirrored_labels(self.actions)
+        self.register_buffer("mirrored", mirrored_labels(self.actions), persistent=False)
 
     # ---- training ---------------------------------------------------------------------------------------------
 
@@ -208,14 +209,14 @@ class BalancedEDM(Method):
         noise = share.mine(torch.randn((count, *x0.shape[1:]), generator=rng, device=device))
         action = None
         if config.conditional:
-            named = torch.where(flip, self.mirrored.to(device)[batch.action], batch.action)
+            named = torch.where(flip, self.mirrored[batch.action], batch.action)
             action = torch.where(hide, NO_CONDITION, named)
         denoised = self._denoise(x0 + sigma.view(-1, 1, 1) * noise, sigma, action)
         squared = (denoised - x0).square()
         errors = torch.stack([squared[:, group.channels].flatten(1).mean(1) for group in GROUPS], dim=1)
         active = self.normaliser.active
         errors = errors * active
-        sizes = active * active.new_tensor([group.size for group in GROUPS])
+        sizes = active * self.normaliser.sizes
         u = self.uncertainty(self.precondition.condition(sigma)).float()
         denoising, uncertainty = balanced_losses(
             errors, self.precondition.weight(sigma).unsqueeze(1), u, sizes, self._weights("loss"), balance

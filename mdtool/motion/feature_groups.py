@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from mdtool.motion.features import face_forward
+from mdtool.motion.ground import at_height
 from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix
 from mdtool.motion.skeleton import JOINTS
 
@@ -63,7 +64,7 @@ def encode(rot6d: Tensor, root: Tensor, betas: Tensor | None = None, heading: bo
     """
     if heading:
         rot6d, root = face_forward(rot6d, root)
-    root = root - root[:, :1] * root.new_tensor([1.0, 0.0, 1.0])
+    root = root - at_height(root[:, :1])
     shape = root.new_zeros(len(root), BETAS) if betas is None else betas.to(root)
     joints = rot6d[:, :, 1:MODELLED_JOINTS].flatten(2)
     per_frame = [joints, rot6d[:, :, 0], root, shape.unsqueeze(1).expand(-1, root.shape[1], -1)]
@@ -79,7 +80,7 @@ def decode(features: Tensor, orthonormal: bool = True) -> tuple[Tensor, Tensor]:
         rotations = matrix_to_rot6d(rot6d_to_matrix(rotations))
     still = rotations.new_tensor([1.0, 0, 0, 0, 1, 0]).expand(*rotations.shape[:2], JOINTS - MODELLED_JOINTS, 6)
     root = frames[..., GROUPS[2].channels]
-    return torch.cat([rotations, still], dim=-2), root - root[:, :1] * root.new_tensor([1.0, 0.0, 1.0])
+    return torch.cat([rotations, still], dim=-2), root - at_height(root[:, :1])
 
 
 def shape_of(features: Tensor) -> Tensor:
@@ -110,6 +111,7 @@ class GroupNormaliser(nn.Module):
     offset: Tensor
     scale: Tensor
     active: Tensor
+    sizes: Tensor
 
     def __init__(self, kind: Normaliser) -> None:
         super().__init__()
@@ -117,6 +119,7 @@ class GroupNormaliser(nn.Module):
         self.register_buffer("offset", torch.zeros(CHANNELS, 1))
         self.register_buffer("scale", torch.ones(CHANNELS, 1))
         self.register_buffer("active", torch.ones(len(GROUPS)))
+        self.register_buffer("sizes", torch.tensor([float(group.size) for group in GROUPS]), persistent=False)
 
     def fit(self, features: Tensor) -> None:
         """Measure offsets and scales of features [n, 145, T] in float64; every frame counts alike."""
@@ -153,6 +156,5 @@ class GroupNormaliser(nn.Module):
 
         The K-way form of EDM2's magnitude-preserving concatenation; 0 for a group that stays out.
         """
-        sizes = self.active.new_tensor([group.size for group in GROUPS])
-        total, count = (sizes * self.active).sum(), self.active.sum()
-        return self.active * (total / count / sizes).sqrt()
+        total, count = (self.sizes * self.active).sum(), self.active.sum()
+        return self.active * (total / count / self.sizes).sqrt()

@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from mdtool.motion.ground import at_height
 from mdtool.motion.kinematics import joint_positions
 from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix
 from mdtool.motion.skeleton import ANKLE_HEIGHT, FEET, JOINTS, STANDING_PELVIS_HEIGHT, TOE_HEIGHT
@@ -42,7 +43,7 @@ class FeatureLayout:
             rot6d, root = face_forward(rot6d, root)
         first = root[:, :1]
         if self.origin == "ground":
-            first = first * root.new_tensor([1.0, 0.0, 1.0]) + root.new_tensor([0.0, STANDING_PELVIS_HEIGHT, 0.0])
+            first = at_height(first, STANDING_PELVIS_HEIGHT)
         rot6d, root = self._flip(rot6d, root - first)
         row = torch.cat([root, torch.zeros_like(root)], dim=-1).unsqueeze(-2)
         return torch.cat([rot6d, row], dim=-2).permute(0, 2, 3, 1)
@@ -59,19 +60,19 @@ class FeatureLayout:
             rotations = matrix_to_rot6d(rot6d_to_matrix(rotations))
         rotations, root = self._flip(rotations, frames[..., ROOT_ROW, :3])
         if self.origin == "ground":
-            first = root[:, :1] * root.new_tensor([1.0, 0.0, 1.0]) - root.new_tensor([0, STANDING_PELVIS_HEIGHT, 0])
-            return rotations, root - first
-        root = root - root[:, :1]
-        return rotations, root - lowest_sole(rotations, root).unsqueeze(-1) * root.new_tensor([0.0, 1.0, 0.0])
+            return rotations, root - at_height(root[:, :1], -STANDING_PELVIS_HEIGHT)
+        x, y, z = (root - root[:, :1]).split(1, dim=-1)
+        low = lowest_sole(rotations, torch.cat([x, y, z], dim=-1)).unsqueeze(-1)
+        return rotations, torch.cat([x, y - low, z], dim=-1)
 
     def _flip(self, rot6d: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
         """Half a turn about x, which is its own inverse, when the network's y points down."""
         if self.axes == "y-up":
             return rot6d, root
         # Rx(pi) keeps row 0 of the global orientation and negates row 1 (and row 2, which 6D leaves out).
-        sign = rot6d.new_ones(JOINTS, 6)
-        sign[0, 3:] = -1
-        return rot6d * sign, root * root.new_tensor([1.0, -1.0, -1.0])
+        orientation = torch.cat([rot6d[..., :1, :3], -rot6d[..., :1, 3:]], dim=-1)
+        flipped = torch.cat([orientation, rot6d[..., 1:, :]], dim=-2)
+        return flipped, torch.cat([root[..., :1], -root[..., 1:]], dim=-1)
 
 
 def face_forward(rot6d: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,6 +96,7 @@ def lowest_sole(rot6d: Tensor, root: Tensor) -> Tensor:
 
     The sole lies below the ankle and toe joints by their heights in the standing skeleton.
     """
-    feet = joint_positions(rot6d, root)[:, :, list(FEET), 1]
-    below = feet.new_tensor([ANKLE_HEIGHT, TOE_HEIGHT, ANKLE_HEIGHT, TOE_HEIGHT])
-    return (feet - below).flatten(1).amin(1, keepdim=True)
+    heights = joint_positions(rot6d, root)[..., 1].unbind(2)
+    below = (ANKLE_HEIGHT, TOE_HEIGHT, ANKLE_HEIGHT, TOE_HEIGHT)
+    soles = [heights[joint] - distance for joint, distance in zip(FEET, below, strict=True)]
+    return torch.stack(soles, dim=-1).flatten(1).amin(1, keepdim=True)

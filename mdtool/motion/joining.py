@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mdtool.motion.ground import at_height
 from mdtool.motion.rotations import (
     axis_angle_to_matrix,
     matrix_to_quaternion,
@@ -31,7 +32,7 @@ def stance_of(rot6d: Tensor, root: Tensor) -> Stance:
     forward = rot6d_to_matrix(rot6d[:, 0])[:, :, 2]
     yaw = torch.zeros_like(forward)
     yaw[:, 1] = torch.atan2(forward[:, 0], forward[:, 2])
-    return Stance(axis_angle_to_matrix(yaw), root * root.new_tensor([1.0, 0.0, 1.0]))
+    return Stance(axis_angle_to_matrix(yaw), at_height(root))
 
 
 def placed(rot6d: Tensor, root: Tensor, stance: Stance) -> tuple[Tensor, Tensor]:

@@ -35,16 +35,13 @@ def forward_kinematics(
     offsets = offsets.expand(*matrices.shape[:-2], 3)
     rotations = [matrices[..., :1, :, :]]
     positions = [offsets[..., :1, :] if root is None else root.unsqueeze(-2)]
-    places = {0: 0}  # joint -> place inside the last level
-    for joints, above in levels(parents):
-        pick = [places[parent] for parent in above]
+    plan, rank = _plan(parents, matrices.device)
+    for joints, pick in plan:
         parent_rotation = rotations[-1][..., pick, :, :]
         positions.append(
             positions[-1][..., pick, :] + (parent_rotation @ offsets[..., joints, :].unsqueeze(-1)).squeeze(-1)
         )
         rotations.append(parent_rotation @ matrices[..., joints, :, :])
-        places = {joint: place for place, joint in enumerate(joints)}
-    rank = _rank_by_depth(parents)
     return torch.cat(rotations, dim=-3)[..., rank, :, :], torch.cat(positions, dim=-2)[..., rank, :]
 
 
@@ -110,7 +107,16 @@ def neutral_offsets(dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _rank_by_depth(parents: tuple[int, ...]) -> list[int]:
-    """Where each joint stands when the joints are listed depth by depth."""
-    order = [0] + [joint for joints, _ in levels(parents) for joint in joints]
-    return [order.index(joint) for joint in range(len(parents))]
+def _plan(parents: tuple[int, ...], device: torch.device) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
+    """How a tree is walked, as indices on `device`, made once.
+
+    Returns:
+        (for every depth its joints and the places of their parents inside the depth above; where each joint stands
+        when the joints are listed depth by depth).
+    """
+    order, places, plan = [0], {0: 0}, []
+    for joints, above in levels(parents):
+        plan.append((torch.tensor(joints, device=device), torch.tensor([places[p] for p in above], device=device)))
+        places = {joint: place for place, joint in enumerate(joints)}
+        order += joints
+    return plan, torch.tensor([order.index(joint) for joint in range(len(parents))], device=device)

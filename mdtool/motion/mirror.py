@@ -46,8 +46,10 @@ def mirror(motion: Motion, action_map: Mapping[str, str] | None = None) -> Motio
 
 def mirror_windows(rot6d: Tensor, root: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
     """Windows [B, T, 24, 6], [B, T, 3] with those where `chosen` [B] is true mirrored, as `mirror` does."""
-    flipped = rot6d[:, :, mirror_permutation()] * torch.from_numpy(_ROT6D_SIGNS).to(rot6d)
-    path = root * torch.from_numpy(_ROOT_SIGNS).to(root)
+    joints = rot6d.unbind(2)
+    x, y, z, u, v, w = torch.stack([joints[twin] for twin in mirror_permutation()], dim=2).unbind(-1)
+    flipped = torch.stack([x, -y, -z, -u, v, w], dim=-1)  # as _ROT6D_SIGNS and _ROOT_SIGNS have it
+    path = torch.cat([-root[..., :1], root[..., 1:]], dim=-1)
     return torch.where(chosen[:, None, None, None], flipped, rot6d), torch.where(chosen[:, None, None], path, root)
 
 

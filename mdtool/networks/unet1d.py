@@ -145,8 +145,8 @@ class UNet1d(nn.Module):
         if self.emb_label is not None:
             named = x.new_zeros(len(x), self.labels, dtype=torch.float32)
             if label is not None:
-                known = label >= 0
-                named[known, label[known]] = math.sqrt(self.labels)
+                every = torch.arange(self.labels, device=x.device)
+                named = (label.unsqueeze(1) == every).float() * math.sqrt(self.labels)
             embedding = mp_sum(embedding, self.emb_label(named).to(embedding.dtype), self.label_balance)
         embedding = mp_silu(embedding)
         x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)

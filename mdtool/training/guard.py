@@ -23,11 +23,12 @@ class StepGuard:
         self.left_out, self.in_a_row, self.restored, self.rate = 0, 0, 0, 1.0
         self._skipped = False
 
-    def norm(self, parameters: list[nn.Parameter]) -> Tensor:
-        """L2 norm of the whole gradient; one that is not finite marks the step as left out."""
+    def norm(self, parameters: list[nn.Parameter]) -> tuple[Tensor, bool]:
+        """L2 norm of the whole gradient, and whether it is finite; if not, the step is marked as left out."""
         norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        self._skipped |= not bool(torch.isfinite(norm))
-        return norm
+        finite = bool(torch.isfinite(norm))
+        self._skipped |= not finite
+        return norm, finite
 
     def end_step(self) -> bool:
         """Count the step that ends; whether all of its updates were made."""

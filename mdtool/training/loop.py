@@ -91,8 +91,8 @@ class Trainer:
             (values.mean() * self._portion).backward()
         self.ranks.sum_gradients(parameters)
         if self.guard:
-            norm = self.guard.norm(parameters)
-            if not torch.isfinite(norm):
+            norm, finite = self.guard.norm(parameters)
+            if not finite:
                 return norm
         if self.config.grad_clip > 0:
             torch.nn.utils.clip_grad_norm_(parameters, self.config.grad_clip)
