@@ -31,23 +31,25 @@ class LossAwareTimesteps(nn.Module):
 
     history: Tensor
     counts: Tensor
-    HISTORY = 10
-    UNIFORM_SHARE = 0.001
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, kept: int = 10, uniform_share: float = 0.001) -> None:
+        """Args:
+        kept: losses remembered of each timestep.
+        uniform_share: share of the uniform distribution in p.
+        """
         super().__init__()
-        self.steps = steps
-        self.register_buffer("history", torch.zeros(steps, self.HISTORY, dtype=torch.float64), persistent=False)
+        self.steps, self.kept, self.uniform_share = steps, kept, uniform_share
+        self.register_buffer("history", torch.zeros(steps, self.kept, dtype=torch.float64), persistent=False)
         self.register_buffer("counts", torch.zeros(steps, dtype=torch.int64), persistent=False)
 
     def probabilities(self) -> Tensor:
         """p_t, summing to 1; [N] float64."""
         uniform = torch.full((self.steps,), 1 / self.steps, dtype=torch.float64, device=self.history.device)
         weights = self.history.square().mean(1).sqrt()
-        total, share = weights.sum(), self.UNIFORM_SHARE
+        total, share = weights.sum(), self.uniform_share
         weights = torch.where(total > 0, weights / total.clamp_min(1e-300), uniform)
         aware = weights * (1 - share) + share / self.steps
-        return torch.where((self.counts == self.HISTORY).all(), aware, uniform)
+        return torch.where((self.counts == self.kept).all(), aware, uniform)
 
     def draw(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """(timesteps [B], importance weights 1 / (N p_t) [B])."""
@@ -72,19 +74,19 @@ class LossAwareTimesteps(nn.Module):
         before = same.tril(-1).sum(1)  # earlier entries of the batch with the same timestep
         total = same.sum(1)
         arrivals = torch.zeros_like(self.counts).scatter(0, timestep, total)
-        shift = (self.counts + arrivals - self.HISTORY).clamp_min(0)
+        shift = (self.counts + arrivals - self.kept).clamp_min(0)
         # Shift each row left by what it must drop, padding with zeros on the right.
-        places = torch.arange(self.HISTORY, device=timestep.device) + shift.unsqueeze(1)
+        places = torch.arange(self.kept, device=timestep.device) + shift.unsqueeze(1)
         padded = torch.cat([self.history, torch.zeros_like(self.history)], dim=1)
-        shifted = padded.gather(1, places.clamp_max(2 * self.HISTORY - 1))
+        shifted = padded.gather(1, places.clamp_max(2 * self.kept - 1))
         place = self.counts[timestep] - shift[timestep] + before
         keeps = place >= 0  # more than ten of one timestep in one batch: only the last ten stay
-        flat = timestep * self.HISTORY + place.clamp_min(0)
-        spare = self.steps * self.HISTORY
+        flat = timestep * self.kept + place.clamp_min(0)
+        spare = self.steps * self.kept
         target = torch.cat([shifted.flatten(), shifted.new_zeros(1)])
         target = target.scatter(0, torch.where(keeps, flat, torch.full_like(flat, spare)), loss)
         self.history.copy_(target[:-1].view_as(self.history))
-        self.counts.copy_((self.counts + arrivals).clamp_max(self.HISTORY))
+        self.counts.copy_((self.counts + arrivals).clamp_max(self.kept))
 
 
 class DrawHistogram(nn.Module):

@@ -31,11 +31,13 @@ def videos(golden: Golden) -> list[VibeVideo]:
 
 def test_the_same_videos_are_chosen(golden: Golden, videos: list[VibeVideo]) -> None:
     g = golden("dataset_uestc")
-    selection = select_videos(videos, frames=60)
+    selection = select_videos(videos, frames=len(g["item/0/frames"]))
     for split, name in ((TRAIN, "train_indices"), (TEST, "test_indices")):
         chosen = [videos.index(video) for video in selection.videos if video.name.split == split]
         assert chosen == g[name].tolist()
-    assert (selection.listed, selection.moving, selection.short) == (8, 1, 1)
+    moving = sum(video.name.moves for video in videos)
+    assert (selection.listed, selection.moving) == (len(videos), moving)
+    assert selection.short == len(videos) - moving - len(selection.videos)
 
 
 def test_global_translation(golden: Golden, videos: list[VibeVideo]) -> None:
@@ -51,11 +53,11 @@ def test_the_motion_file_and_back_is_what_the_network_was_trained_on(golden: Gol
     """At the README's tolerance, but for the turned global orientation where the reference itself is not within it.
 
     The reference takes the turned matrix to an axis and an angle and back in float32, which costs digits near half a
-    turn (in at most three of these 360 frames); ours is held to the rotation in float64 there.
+    turn (in three of the 360 frames of the first set); ours is held to the rotation in float64 there.
     """
     g = golden("dataset_uestc")
-    exact_frames = 0
-    for item in range(6):
+    seen = exact_frames = 0
+    for item in range(sum(key.endswith("/inp") for key in g)):
         place, frames, expected = int(g[f"item/{item}/sequence"]), g[f"item/{item}/frames"], g[f"item/{item}/inp"]
         (clip,) = clips_from_vibe([videos[place]])
         assert isinstance(clip, Clip)
@@ -69,8 +71,8 @@ def test_the_motion_file_and_back_is_what_the_network_was_trained_on(golden: Gol
         np.testing.assert_allclose(tensor[0], truth, atol=2e-6)
         exact = (np.abs(expected[0] - truth) < 8e-6).all(axis=0)
         np.testing.assert_allclose(tensor[0][:, exact], expected[0][:, exact], atol=1e-5)
-        exact_frames += int(exact.sum())
-    assert exact_frames >= 357
+        exact_frames, seen = exact_frames + int(exact.sum()), seen + len(exact)
+    assert exact_frames > 0.95 * seen
 
 
 def trained_tensor(motion: Motion, frames: np.ndarray) -> np.ndarray:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mdtool.diffusion.gaussian import GaussianDiffusion
-from mdtool.diffusion.schedules import cosine_betas
-from tests.golden.tiny_denoiser import Golden, assert_close, tensors, tiny_denoiser
+from tests.golden.tiny_denoiser import Golden, assert_close, cosine_process, tensors, tiny_denoiser
 
 
 def test_forward_and_posterior(golden: Golden) -> None:
     g = tensors(golden("diffusion_terms"))
-    process = GaussianDiffusion(cosine_betas(10))
     x0, timestep = g["x_start"], g["t"]
+    process = cosine_process(timestep, g["q_variance"])
     record = process.diffuse(x0, timestep, g["noise"])
     assert_close(record.x_t, g["q_sample"], atol=2e-5)
     assert_close(record.signal * x0, g["q_mean"], atol=2e-5)
@@ -29,8 +27,8 @@ def test_forward_and_posterior(golden: Golden) -> None:
 @torch.no_grad()
 def test_reverse_step(golden: Golden, large: bool) -> None:
     g = tensors(golden("diffusion_terms"))
-    process = GaussianDiffusion(cosine_betas(10))
     x_t, timestep = g["q_sample"], g["t"]
+    process = cosine_process(timestep, g["q_variance"])
     x0 = tiny_denoiser(golden)(x_t, timestep, g["action"][:, 0])
     tag = "p_mean_variance_fixed_large" if large else "p_mean_variance_fixed_small"
     assert_close(x0, g[f"{tag}/pred_xstart"], atol=2e-5)

@@ -44,7 +44,7 @@ def test_reconstruction(golden: Golden) -> None:
 
 def test_tracked(golden: Golden) -> None:
     g = golden("edm2_phema")
-    weight = torch.zeros(6)
+    weight = torch.zeros(g["run/walk"].shape[1])
     widths = g["run/target_std"].tolist()
     average = EMA({"w": weight}, widths, kind="power")
     for row in g["run/walk"]:

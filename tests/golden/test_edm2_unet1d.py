@@ -16,7 +16,10 @@ LEVELS = {"16x16": "0", "8x8": "1"}
 @pytest.mark.parametrize("length", ["L16", "L24"])
 def test_unet(golden: Golden, length: str) -> None:
     g = tensors(golden("edm2_unet1d"))
-    network = UNet1d(5, 5, channels=16, multipliers=(1, 2), blocks=1, attention=(1,), head_channels=16).eval()
+    features, width = g["L16/x"].shape[1], len(g["sd/unet.emb_fourier.freqs"])
+    network = UNet1d(
+        features, features, channels=width, multipliers=(1, 2), blocks=1, attention=(1,), head_channels=16
+    ).eval()
     weights = {}
     for key, value in g.items():
         if key.startswith("sd/unet."):
@@ -32,7 +35,7 @@ def test_unet(golden: Golden, length: str) -> None:
         raw = network(scale.input(wide) * x, scale.condition(sigma))
     assert_close(raw, g[f"{length}/F"], 1e-3)
     assert_close(scale.skip(wide) * x + scale.output(wide) * raw, g[f"{length}/D"], 1e-3)
-    uncertainty = Uncertainty(1, features=32).eval()
+    uncertainty = Uncertainty(1, features=len(g["sd/logvar_fourier.freqs"])).eval()
     uncertainty.load_state_dict(
         {key: g[f"sd/logvar_{key}"] for key in ("fourier.freqs", "fourier.phases", "linear.weight")}
     )

@@ -14,26 +14,29 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from mdtool.losses.adversarial import fake_loss, r1_penalty, real_loss
 from mdtool.networks.discriminator import EncoderDiscriminator, MLPDiscriminator
 from mdtool.networks.transformer import Denoiser
-from tests.golden.tiny_denoiser import Golden, assert_close, tensors
+from tests.golden.tiny_denoiser import Golden, assert_close, encoder_size, stored, tensors
 from tests.golden.weight_recipe import recipe_state_dict
-
-SIZE: dict[str, Any] = {"width": 32, "layers": 2, "heads": 4, "feedforward": 64, "dropout": 0.0}
 
 
 def generator(golden: Golden, **options: Any) -> Denoiser:
     """The tiny generator with the stored weights; variants leave out what they lack."""
-    network = Denoiser(**{**SIZE, "actions": 12, "activation": "selu", "separate": True, "latent": 16, **options})
-    stored = {key[3:]: value for key, value in tensors(golden("emdm_nets")).items() if key.startswith("sd/")}
-    network.load_state_dict({key: stored[key] for key in network.state_dict()})
+    weights = stored(tensors(golden("emdm_nets")), "sd/")
+    mapping = [value for key, value in weights.items() if key.startswith("z_transform.") and value.dim() == 2]
+    own = {
+        "actions": len(weights["embed_action.action_embedding"]), "latent": mapping[0].shape[1],
+        "latent_layers": len(mapping) - 1, "activation": "selu", "separate": True, "dropout": 0.0,
+    }  # fmt: skip
+    network = Denoiser(**{**encoder_size(weights), **own, **options})
+    network.load_state_dict({key: weights[key] for key in network.state_dict()})
     return network.eval()
 
 
 def encoder_discriminator(golden: Golden, **options: Any) -> EncoderDiscriminator:
     """The tiny encoder discriminator; the reference's also holds an output layer that nothing uses."""
-    network = EncoderDiscriminator(**SIZE, actions=12, **options)
-    stored = {key[4:]: value for key, value in tensors(golden("emdm_nets")).items() if key.startswith("dsd/")}
-    unused = {key for key in stored if key.startswith("output_process.")}
-    network.load_state_dict({key: value for key, value in stored.items() if key not in unused})
+    weights = stored(tensors(golden("emdm_nets")), "dsd/")
+    actions = len(weights["embed_action.action_embedding"])
+    network = EncoderDiscriminator(**encoder_size(weights), actions=actions, dropout=0.0, **options)
+    network.load_state_dict({key: value for key, value in weights.items() if not key.startswith("output_process.")})
     return network.eval()
 
 
@@ -76,7 +79,7 @@ def test_generator(golden: Golden, name: str) -> None:
     out = network(g["gen/x"], g["gen/t"], action, latent=latent)
     assert_close(out, g[f"gen/{name}"], atol=2e-5)
     if name == "out_sep_uncond":
-        hidden = network(g["gen/x"], g["gen/t"], torch.full((3,), -1), latent=latent)
+        hidden = network(g["gen/x"], g["gen/t"], torch.full_like(g["gen/t"], -1), latent=latent)
         assert torch.equal(hidden, out)
 
 
@@ -101,8 +104,8 @@ def assert_judged(g: dict[str, Tensor], tag: str, logits: Tensor, gradient: Tens
 def test_mlp_discriminator(golden: Golden, golden_folder: Path) -> None:
     g = tensors(golden("emdm_nets"))
     network = recipe_discriminator(golden_folder)
-    assert_close(network.embed_time(torch.arange(10)), g["disc/mlp/t_embed"], atol=1e-5)
-    logits, gradient, penalty = penalised(network, g, 60)
+    assert_close(network.embed_time(torch.arange(len(g["disc/mlp/t_embed"]))), g["disc/mlp/t_embed"], atol=1e-5)
+    logits, gradient, penalty = penalised(network, g, g["disc/mlp/r1_grad_x_t"].shape[-1])
     assert_judged(g, "disc/mlp", logits, gradient, penalty)
     penalty.backward()
     gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
@@ -126,9 +129,10 @@ def test_mlp_discriminator_that_does_not_see_the_action(golden: Golden, golden_f
 def test_encoder_discriminator(golden: Golden, separate: bool) -> None:
     g = tensors(golden("emdm_nets"))
     network, tag = encoder_discriminator(golden, separate=separate), "disc/enc_sep" if separate else "disc/enc_add"
-    logits, gradient, penalty = penalised(network, g, 12)
+    frames = g[f"{tag}/r1_grad_x_t"].shape[-1]
+    logits, gradient, penalty = penalised(network, g, frames)
     assert_judged(g, tag, logits, gradient, penalty)
-    null = network(g["disc/x_t"][..., :12], g["disc/x_tp1"][..., :12], g["disc/t"])
+    null = network(g["disc/x_t"][..., :frames], g["disc/x_tp1"][..., :frames], g["disc/t"])
     assert_close(null, g[f"{tag}/logit_uncond"], atol=1e-4, rtol=1e-4)
     if not separate:
         return

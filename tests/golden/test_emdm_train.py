@@ -18,21 +18,23 @@ from mdtool.training.ema import EMA
 from mdtool.training.optim import make_optimiser
 from tests.golden.test_emdm_nets import encoder_discriminator, generator, recipe_discriminator
 from tests.golden.test_training_losses import offsets_of
-from tests.golden.tiny_denoiser import Golden, tensors
+from tests.golden.tiny_denoiser import Golden, encoder_size, stored, tensors
 
 LOGGED = {"rot_mse": "reconstruction", "rcxyz_mse": "position", "vel_mse": "velocity", "fc": "foot", "G": "adversarial",
           "D_real": "real", "D_fake": "fake"}  # fmt: skip
 LR, LR_D = 2e-5, 1.25e-4
 
 
-def reference(kind: str, frames: int) -> EMDM:
+def reference(golden: Golden, kind: str, frames: int) -> EMDM:
     """The method as the released code has it, at the size of the golden networks."""
+    weights = stored(tensors(golden("emdm_nets")), "sd/")
+    judge = encoder_size(stored(tensors(golden("emdm_nets")), "dsd/"))
     settings: dict[str, Any] = {
-        "frames": frames, "layers": 2, "width": 32, "heads": 4, "feedforward": 64, "dropout": 0.0, "latent": 16,
-        "cond_mask_prob": 0.0, "discriminator": kind, "discriminator_layers": 2, "r1_every": 2, "foot_space": "root",
-        "separate_terms": True, "discriminator_width": 1024 if kind == "mlp" else 32,
+        **encoder_size(weights), "frames": frames, "dropout": 0.0, "latent": weights["z_transform.0.weight"].shape[1],
+        "cond_mask_prob": 0.0, "discriminator": kind, "discriminator_layers": judge["layers"], "r1_every": 2,
+        "foot_space": "root", "separate_terms": True, "discriminator_width": 1024 if kind == "mlp" else judge["width"],
     }  # fmt: skip
-    return EMDM(settings, [f"action {k}" for k in range(12)], 20.0)
+    return EMDM(settings, [f"action {k}" for k in range(len(weights["embed_action.action_embedding"]))], 20.0)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "encoder"])
@@ -41,7 +43,7 @@ def test_train_iterations(golden: Golden, golden_folder: Path, kind: str, monkey
     rest = torch.from_numpy(golden("training_losses")["rest_joints"])
     monkeypatch.setattr(emdm, "motion_losses", functools.partial(motion_losses, offsets=offsets_of(rest)))
     steps, _, _, _, frames = g["x"].shape
-    method = reference(kind, frames)
+    method = reference(golden, kind, frames)
     method.network.load_state_dict(generator(golden).state_dict())
     judge = recipe_discriminator(golden_folder) if kind == "mlp" else encoder_discriminator(golden)
     assert method.discriminator is not None

@@ -17,7 +17,7 @@ from mdtool.training.import_mdm import published_names
 from mdtool.training.run import load_method
 from tests.cli.command_line import done
 from tests.golden.published_files import published_weights
-from tests.golden.tiny_denoiser import Golden, assert_close, tensors
+from tests.golden.tiny_denoiser import Golden, assert_close, encoder_size, tensors
 
 
 @pytest.fixture
@@ -57,11 +57,11 @@ def test_train_steps(golden: Golden, place: Path, form: str) -> None:
     g = tensors(golden("train_steps"))
     raw = {key.removeprefix("after/"): value for key, value in g.items() if key.startswith("after/")}
     averaged = {key.removeprefix("ema/"): value for key, value in g.items() if key.startswith("ema/")}
-    order = published_names(2, True)
+    order = published_names(encoder_size(raw)["layers"], True)
     shadow = [averaged[name] for name in order]
     state = {"decay": 0.99, "num_updates": 4, "shadow_params": shadow, "collected_params": None}
     words = ["--fps", "30", "--actions", "names.txt", "--heads", "4"]
-    Path("names.txt").write_text("a\nb\nc\nd\ne\n")
+    Path("names.txt").write_text("".join(f"action {k}\n" for k in range(len(raw["embed_action.action_embedding"]))))
     Path("args.json").write_text(json.dumps({"avg_model_beta": 0.99, "diffusion_steps": 10}))
     if form == "model_avg":
         torch.save({"model": raw, "model_avg": averaged}, "model000000004.pt")
@@ -91,10 +91,8 @@ def test_stgcn(golden: Golden, golden_folder: Path, place: Path) -> None:
     assert isinstance(method, Recogniser)
     # x is a network's input, camera axes; y points up in a window of ours.
     network = torch.from_numpy(arrays["x"])
-    root = torch.zeros(4, 25, 6, 60)
-    root[:, :24] = network
-    rot6d, _ = method.layout.decode(root, orthonormal=False)
-    features, logits = method.features_and_logits(rot6d, torch.zeros(4, 60, 3))
+    rot6d, root = method.layout.decode(torch.nn.functional.pad(network, (0, 0, 0, 0, 0, 1)), orthonormal=False)
+    features, logits = method.features_and_logits(rot6d, root)
     for name, value in (("features", features), ("logits", logits)):
         np.testing.assert_allclose(value, arrays[name], rtol=1e-4, atol=1e-4 * np.abs(arrays[name]).max())
 

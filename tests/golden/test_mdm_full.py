@@ -18,7 +18,9 @@ from tests.golden.weight_recipe import recipe_state_dict
 def test_mdm_full(golden: Golden, golden_folder: Path, heads: int, name: str) -> None:
     g = tensors(golden("mdm_full"))
     published = json.loads((golden_folder / "mdm_full_state_dict.json").read_text())
-    network = Denoiser(actions=40, heads=heads, dropout=0.0).eval()
+    config = published["config"]
+    size = {"width": config["latent_dim"], "layers": config["num_layers"], "feedforward": config["ff_size"]}
+    network = Denoiser(actions=config["num_actions"], heads=heads, dropout=0.0, **size).eval()
     shapes = {key: shape for key, shape in published["state_dict"].items() if not key.endswith(".pe")}
     assert {key: list(value.shape) for key, value in network.state_dict().items()} == shapes
     assert sum(parameter.numel() for parameter in network.parameters()) == published["parameter_count"]

@@ -17,7 +17,7 @@ from tests.golden.weight_recipe import recipe_state_dict
 def test_stgcn(golden: Callable[[str], dict[str, np.ndarray]], golden_folder: Path) -> None:
     arrays = golden("stgcn")
     published = json.loads((golden_folder / "stgcn_state_dict.json").read_text())
-    network = STGCN(actions=40, parents=PARENTS).eval()
+    network = STGCN(actions=published["state_dict"]["fcn.bias"][0], parents=PARENTS).eval()
     np.testing.assert_allclose(network.A.numpy(), arrays["A"], rtol=0, atol=1e-7)
     own = network.state_dict()
     assert {key: list(value.shape) for key, value in own.items()} == published["state_dict"]
@@ -30,7 +30,7 @@ def test_stgcn(golden: Callable[[str], dict[str, np.ndarray]], golden_folder: Pa
     network.load_state_dict({**own, **weights})
 
     x = torch.from_numpy(arrays["x"])
-    for frames, suffix in ((60, ""), (37, "_37")):
+    for frames, suffix in ((x.shape[-1], ""), (37, "_37")):
         with torch.no_grad():
             features, logits = network.features_and_logits(x[..., :frames])
         for name, value in (("features", features), ("logits", logits)):

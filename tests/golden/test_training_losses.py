@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from mdtool.diffusion.gaussian import GaussianDiffusion
-from mdtool.diffusion.schedules import cosine_betas
 from mdtool.losses.geometric import feature_positions, motion_losses
 from mdtool.motion.skeleton import FEET, PARENTS
-from tests.golden.tiny_denoiser import Golden, assert_close, tensors, tiny_denoiser
+from tests.golden.tiny_denoiser import Golden, assert_close, process_of_the_set, tensors, tiny_denoiser
 
 NAMES = {"reconstruction": "rot_mse", "position": "rcxyz_mse", "velocity": "vel_mse", "foot": "fc", "loss": "loss"}
 
@@ -23,7 +21,7 @@ def test_training_losses(golden: Golden) -> None:
     assert g["parents"].tolist() == list(PARENTS)
     x0, timestep = g["x_start"], g["t"]
     network = tiny_denoiser(golden)
-    x_t = GaussianDiffusion(cosine_betas(10)).diffuse(x0, timestep, g["noise"]).x_t
+    x_t = process_of_the_set(golden).diffuse(x0, timestep, g["noise"]).x_t
     terms = motion_losses(
         network(x_t, timestep, g["action"][:, 0]),
         x0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,9 +12,7 @@ from torch.nn.functional import smooth_l1_loss
 
 from mdtool.networks.vqvae import VQVAE, ConvDecoder, ConvEncoder, Quantiser
 from tests.golden.tiny_denoiser import Golden, assert_close, tensors
-from tests.golden.weight_recipe import recipe_state_dict
-
-RECIPE_SEED = 20
+from tests.golden.weight_recipe import recipe_seed, recipe_state_dict
 
 
 @pytest.fixture
@@ -75,11 +74,11 @@ def test_encoder_and_decoder(g: dict[str, Tensor]) -> None:
 
 
 @torch.no_grad()
-def test_whole_autoencoder(g: dict[str, Tensor]) -> None:
+def test_whole_autoencoder(g: dict[str, Tensor], golden_folder: Path) -> None:
     code_width, width = g["net/latent"].shape[1], len(g["esd/model.0.bias"])
     network = VQVAE(features=g["vqvae/x"].shape[2], codes=24, code_width=code_width, width=width).eval()
     own = network.state_dict()
-    made = recipe_state_dict({key: value.shape for key, value in own.items()}, RECIPE_SEED)
+    made = recipe_state_dict({key: value.shape for key, value in own.items()}, recipe_seed(golden_folder))
     kept = {key: own[key] for key in own if key.startswith("quantizer.") and key != "quantizer.codebook"}
     network.load_state_dict({**made, **kept})
     out, codes = network(g["vqvae/x"])
