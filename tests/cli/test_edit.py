@@ -148,6 +148,13 @@ def test_a_dry_run_needs_no_network() -> None:
     assert [goal["key"] for goal in json.loads(told.out)["plans"][0]["goals"]] == ["targets[0]", "avoid[0]"]
 
 
+def test_a_dry_run_says_when_the_action_is_not_told() -> None:
+    far = "version: 1\ntargets:\n  - {at: 59, joint: pelvis, xz: [1.8, 1.8]}\n"
+    words = ("edit", "motions.h5", "--frames", "0-59", "--run", "runs/debug", "--dry-run", "--request")
+    assert "action not told: a target is 2." in done(*words, request(far))
+    assert "action not told" not in done(*words, request())
+
+
 def test_short_forms() -> None:
     Path("way.csv").write_text("frame,x,z\n0,0,0\n50,0.3,0.4\n")
     for words, task in (
