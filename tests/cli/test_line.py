@@ -149,7 +149,8 @@ def test_nothing_but_results_is_left(printed: dict[str, str]) -> None:
 
 
 def test_help_costs_little() -> None:
-    """CPU seconds, since a machine may be busy with something else; and none of the heavy libraries."""
+    """None of the heavy libraries, and CPU seconds beside those of importing typer, since machines differ in speed."""
+    timed = "\nused = resource.getrusage(resource.RUSAGE_SELF)\nprint('CPU', used.ru_utime + used.ru_stime)\n"
     script = (
         "import sys, resource\n"
         "from mdtool.cli.app import main\n"
@@ -157,18 +158,16 @@ def test_help_costs_little() -> None:
         "try:\n    main()\n"
         "except SystemExit as stop:\n    assert not stop.code\n"
         "heavy = {'torch', 'numpy', 'h5py', 'av', 'PIL', 'pydantic', 'safetensors', 'roma', 'matplotlib'}\n"
-        "heavy &= set(sys.modules)\n"
-        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
-        "print('HEAVY', sorted(heavy), 'CPU', used.ru_utime + used.ru_stime)\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))" + timed
     )
-    best = 9.0
-    for _ in range(3):
-        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-        heavy, _, seconds = ran.stdout.rpartition("HEAVY ")[2].partition(" CPU ")
-        assert heavy == "[]"
-        best = min(best, float(seconds))
-        if best < 0.5:
-            break
-    assert best < 0.5
+
+    def cost(code: str) -> tuple[str, float]:
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return ran.stdout, float(ran.stdout.rpartition("CPU ")[2])
+
+    least = min(cost("import resource, typer, rich.console" + timed)[1] for _ in range(3))
+    printed, best = min((cost(script) for _ in range(3)), key=lambda run: run[1])
+    assert "HEAVY []" in printed
+    assert best < 8 * least
     for verb in ("preprocess", "train", "sample", "evaluate", "render", "info", "bench", "demo", "phase", "report"):
-        assert verb in ran.stdout
+        assert verb in printed
