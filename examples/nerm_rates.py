@@ -24,10 +24,9 @@ import torch
 
 from mdtool.atomic import write_text
 from mdtool.config import load_preset
-from mdtool.evaluation.rates import learnt_latents
+from mdtool.evaluation.rates import joint_distance, learnt_latents, positions_at
 from mdtool.methods.contract import FieldMethod
 from mdtool.motion.file import read_motions, write_motions
-from mdtool.motion.kinematics import positions_of
 from mdtool.motion.motion import TRAIN, Motion, MotionSet
 from mdtool.motion.resample import resample, resample_at
 from mdtool.training.run import load_method
@@ -53,13 +52,6 @@ def mixed_rates(cmu: MotionSet, bandai: MotionSet) -> tuple[MotionSet, MotionSet
     return MotionSet.from_clips(slower + others, actions), MotionSet.from_clips(recorded + others, actions)
 
 
-def joints(method: FieldMethod, latent: torch.Tensor, times_s: np.ndarray) -> np.ndarray:
-    """Joint positions [T, 24, 3] of a latent [1, d] at instants [T]."""
-    with torch.no_grad():
-        rot6d, root = method.to_motion(method.poses(latent, torch.from_numpy(times_s)))
-    return positions_of(rot6d[0].numpy(), root[0].numpy())
-
-
 def errors_of(method: FieldMethod, seen: Motion, recorded: Motion, latent: torch.Tensor) -> tuple[float, float, float]:
     """Millimetres: at the clip's frames, at all instants at which it was recorded, and slerp's there."""
     seen, recorded = (sequences_of(clip, method.axis_s, False)[0] for clip in (seen, recorded))
@@ -68,11 +60,11 @@ def errors_of(method: FieldMethod, seen: Motion, recorded: Motion, latent: torch
     all_s = all_s[all_s <= own_s[-1] + 1e-9]
     truth = recorded.positions()[: len(all_s)]
     pairs = (
-        (joints(method, latent, own_s), seen.positions()),
-        (joints(method, latent, all_s), truth),
+        (positions_at(method, latent, own_s), seen.positions()),
+        (positions_at(method, latent, all_s), truth),
         (resample_at(seen, all_s).positions(), truth),
     )
-    first, second, third = (1000 * float(np.linalg.norm(one - other, axis=-1).mean()) for one, other in pairs)
+    first, second, third = (1000 * joint_distance(one, other) for one, other in pairs)
     return first, second, third
 
 

@@ -15,6 +15,7 @@ from mdtool.errors import MdtoolError
 
 ARCHIVES = (".zip", ".tar", ".tar.xz", ".tar.gz", ".tar.bz2", ".tgz", ".txz")
 _DAMAGE = (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, NotImplementedError)
+"""NotImplementedError is what zipfile raises for a way of packing that it does not know."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from mdtool.motion.features import lowest_sole
+from mdtool.motion.ground import at_height
 from mdtool.motion.rotations import axis_angle_to_matrix, matrix_to_rot6d
 from mdtool.motion.skeleton import JOINTS
 
@@ -71,7 +72,7 @@ def camera_to_world(
     local = matrix_to_rot6d(axis_angle_to_matrix(vectors[:, 1:]))
     rot6d = torch.cat([matrix_to_rot6d(world @ orientation).float().unsqueeze(1), local], dim=1)
     root = torch.from_numpy(np.asarray(pelvis, dtype=np.float64)) @ world.T
-    root = (root - root[:1] * root.new_tensor([1.0, 0.0, 1.0])).float()
+    root = (root - at_height(root[:1])).float()
     return rot6d.numpy(), _on_the_floor(rot6d, root).numpy()
 
 

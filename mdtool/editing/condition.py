@@ -6,12 +6,12 @@ who raises a hand in one place then stays in that place: a target across the roo
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mdtool.editing.goals import BodyMotion, Clear, Goal, Places
+from mdtool.editing.frames import held
+from mdtool.editing.goals import Clear, Goal, Places
 from mdtool.editing.joints import reach
 
 if TYPE_CHECKING:
@@ -32,18 +32,11 @@ def strays(source: Source, goals: list[Goal]) -> tuple[float, float] | None:
     away = 0.0
     for goal in goals:
         if isinstance(goal, Clear) and 0 in goal.joints:
-            away = max(away, _in_the_way(source, goal))
+            away = max(away, -float(goal.margin(held(source.way, goal.frames)).min()))
         if not isinstance(goal, Places) or not goal.hard or goal.group != "pose":
             continue
-        now = way[np.minimum(goal.frames, len(way) - 1)][:, None]
+        now = held(way, goal.frames)[:, None]
         off = np.linalg.norm(np.where(goal.mask[..., (0, 2)], goal.values[..., (0, 2)] - now, 0.0), axis=-1)
         arms = np.array([reach(joint) for joint in goal.joints])
         away = max(away, float((off - arms).max()))
     return (away, travels) if away > travels + _SLACK_M else None
-
-
-def _in_the_way(source: Source, clear: Clear) -> float:
-    """How deep the input's pelvis comes into the safe zone of obstacles, metres."""
-    frames = np.minimum(np.arange(len(clear.frames)), len(source.way) - 1)
-    body = BodyMotion(source.way[frames][:, None], {0: 0}, None, source.fps)
-    return float((clear.safe - replace(clear, joints=(0,)).clearance(body)).max())

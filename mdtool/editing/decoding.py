@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mdtool.editing.frames import held
 from mdtool.editing.plan import Plan
 from mdtool.editing.request import Run
 from mdtool.methods.contract import FieldMethod
@@ -59,8 +60,8 @@ class Decoder:
         motion = plan.source.motion
         if motion is None:
             return None
-        rows = np.minimum(np.arange(self.frames(plan)), len(motion) - 1)
-        rot6d, root = (torch.from_numpy(np.ascontiguousarray(a[rows]))[None] for a in (motion.rot6d, motion.root))
+        frames = np.arange(self.frames(plan))
+        rot6d, root = (torch.from_numpy(held(part, frames))[None] for part in (motion.rot6d, motion.root))
         features = self.method.from_motion(rot6d.to(self.device), root.to(self.device))
         if motion.betas is None:
             return features

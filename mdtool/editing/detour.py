@@ -7,12 +7,10 @@ of the pelvis' way that is clear, and holds for the whole body.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from mdtool.editing.goals import BodyMotion
 
 if TYPE_CHECKING:
     from mdtool.editing.goals import Clear
@@ -37,20 +35,13 @@ class Detour:
 
 def detour(clear: Clear, way: np.ndarray) -> Detour | None:
     """The shortest shift of the pelvis' way [T, 3] to where no obstacle is; None where none is needed or helps."""
-    alone = replace(clear, joints=(0,))
-
-    def clearance(shift: np.ndarray) -> np.ndarray:
-        places = way + np.array([shift[0], 0.0, shift[1]])
-        found: np.ndarray = alone.clearance(BodyMotion(places[:, None], {0: 0}, None, 1.0))[:, 0] - clear.safe
-        return found
-
-    blocked = clearance(np.zeros(2)) < 0
+    blocked = clear.margin(way) < 0
     if not blocked.any():
         return None
     angles = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
     for metres in _SHIFTS_M:
         shifts = metres * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        least = np.array([clearance(shift)[blocked].min() for shift in shifts])
+        least = np.array([clear.margin(way + np.array([x, 0.0, z]))[blocked].min() for x, z in shifts])
         if least.max() >= _BESIDE_M:
             return Detour(way[:, (0, 2)], shifts[int(least.argmax())] / metres, float(metres))
     return None

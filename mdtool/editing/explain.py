@@ -8,7 +8,7 @@ import numpy as np
 from rich.table import Table
 
 from mdtool.editing.document import key_name
-from mdtool.editing.frames import in_words
+from mdtool.editing.frames import held, in_words
 from mdtool.editing.goals import Clear, Goal, Places, describe
 from mdtool.editing.joints import reach
 from mdtool.editing.plan import Plan
@@ -40,13 +40,11 @@ def away(plan: Plan, goal: Goal) -> str:
     rows = goal.mask[:, 0]
     if not rows[:, [0, 2]].all():
         return ""
-    now = way[np.minimum(goal.frames, len(way) - 1)]
+    off = np.linalg.norm(np.where(rows, goal.values[:, 0] - held(way, goal.frames), 0), axis=1)
     if goal.joints == (0,):
-        off = np.linalg.norm(np.where(rows, goal.values[:, 0] - now, 0), axis=1)
         where = int(np.argmax(off / np.maximum(goal.frames, 1)))
         speed = off[where] / max(goal.frames[where] / plan.fps, 1e-9)
         return f"{off.max():.2f} m, {speed:.1f} m/s more than the input"
-    off = np.linalg.norm(np.where(rows, goal.values[:, 0] - now, 0), axis=1)
     return f"{off.max():.2f} m from the pelvis, the chain reaches {reach(goal.joints[0]):.2f} m"
 
 

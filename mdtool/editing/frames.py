@@ -27,6 +27,12 @@ def check_frames(spec: Any) -> Any:
     return spec
 
 
+def held(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Rows of values [T, …] at frames [n]; beyond the end the last one stays."""
+    rows: np.ndarray = values[np.minimum(frames, len(values) - 1)]
+    return rows
+
+
 def frame_indices(spec: Any, length: int, fps: float | None = None) -> np.ndarray:
     """Frames in ascending order, each once; [n] int64.
 

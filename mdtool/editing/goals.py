@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -317,6 +317,12 @@ class Clear(Goal):
         """Distance between the skin of each joint and the obstacles, negative inside; [..., T, K]."""
         radii = like(JOINT_RADII[list(self.joints)], body.positions)
         return nearest(list(self.obstacles), body.of(self.joints)) - radii
+
+    def margin(self, way: np.ndarray) -> np.ndarray:
+        """[T] by how much a pelvis on a way [T, 3] clears the safe zone, negative inside it; metres."""
+        alone = replace(self, joints=(0,)).clearance(BodyMotion(way[:, None], {0: 0}, None, 1.0))
+        result: np.ndarray = alone[:, 0] - self.safe
+        return result
 
 
 def describe(goal: Goal) -> str:

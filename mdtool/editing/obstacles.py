@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mdtool.editing.frames import held
 from mdtool.editing.placement import Placement
 from mdtool.editing.request import resolved
 from mdtool.editing.shapes import (
@@ -139,7 +140,7 @@ def _person(path: Path, clip: int, radius: float, frames: int, world: Placement)
     motions = read_motions(path)
     motions.require_clips([clip], str(path))
     joints = world.undone(motions[clip].positions().astype(np.float64))
-    joints = joints[np.minimum(np.arange(frames), len(joints) - 1)]
+    joints = held(joints, np.arange(frames))
     bones = [(parent, joint) for joint, parent in enumerate(PARENTS) if parent >= 0]
 
     def places(joint: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from mdtool.editing.condition import strays
 from mdtool.editing.detour import detour
 from mdtool.editing.document import Document, Key, Problem, Problems
 from mdtool.editing.feasibility import infeasible
-from mdtool.editing.frames import frame_indices
+from mdtool.editing.frames import frame_indices, held
 from mdtool.editing.goals import Bound, Clear, Facing, Goal, Near, Places, Planted, Speed, Still
 from mdtool.editing.joints import joint_index, joint_indices
 from mdtool.editing.keyposes import blend_goal, pose_goal
@@ -308,8 +308,7 @@ class _Maker:
             obstacles = tuple(obstacle for _, obstacle in members)
             clear = Clear(members[0][0], weight, must, everything, joints, obstacles, safe)
             if 0 in joints and not self.plan.free:
-                way = self.source.way[np.minimum(everything, len(self.source) - 1)]
-                clear = replace(clear, around=detour(clear, way))
+                clear = replace(clear, around=detour(clear, held(self.source.way, everything)))
             self.plan.goals.append(clear)
 
     def limit(self, key: Key, limit: Limit) -> None:
@@ -362,7 +361,7 @@ class _Maker:
             values[..., axis], mask[..., axis] = value, True
         if (name or self.request.space) == "current":
             now = self.source.way if joint == 0 else self.source.positions[:, joint]
-            return values + now[np.minimum(frames, len(now) - 1)][:, None], mask
+            return values + held(now, frames)[:, None], mask
         space = self.space(name)
         if space != Placement() and mask[0, 0, 0] != mask[0, 0, 2]:
             raise ValueError("x and z turn into each other in this space: give both, as xz, or use `space: start`")

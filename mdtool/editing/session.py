@@ -142,7 +142,7 @@ class _Batch:
         for place, plan in enumerate(plans):
             count = plan.request.run.variations
             reference = decoder.features(plan)
-            same = id(plan.source), plan.frames, plan.tells_action
+            same = id(plan.source), plan.frames, plan.tells_action, plan.request.run.seed
             start = starts.get(same) if not plan.random else None
             if start is None:
                 start = starts[same] = find_start(decoder, plan, reference, force, until_s)

@@ -176,11 +176,13 @@ def reconstruction(
             times_s = np.arange(int((len(piece) - 1) / piece.fps * fps + 1e-6) + 1) / fps
             truth = resample_at(piece, times_s).positions()
             if learnt and split == TRAIN and piece.name in learnt:
-                row["learnt_m"].append(_distance(_positions(method, learnt[piece.name], times_s), truth))
-            row["mpjpe_m"].append(_distance(_positions(method, latent, times_s), truth))
+                row["learnt_m"].append(joint_distance(positions_at(method, learnt[piece.name], times_s), truth))
+            row["mpjpe_m"].append(joint_distance(positions_at(method, latent, times_s), truth))
             row["held_out_m"].append(held_out)
             row["held_out_slerp_m"].append(by_slerp)
-            row["s_consistency_m"].append(_distance(*(_positions(method, latent, times_s, s) for s in (20.0, fps))))
+            row["s_consistency_m"].append(
+                joint_distance(*(positions_at(method, latent, times_s, s) for s in (20.0, fps)))
+            )
         means = {name: float(np.mean(values)) if values else None for name, values in row.items()}
         rows.append({"fps": fps, "recordings": len(some), **means})
     return rows
@@ -194,7 +196,7 @@ def _fit_both(method: FieldMethod, piece: Motion) -> tuple[Tensor, float, float]
     truth = piece.positions()[between]
     even = resample(piece, piece.fps / 2)
     drawn = resample_at(even, times_s[between]).positions()
-    return latent, _distance(_positions(method, half, times_s[between]), truth), _distance(drawn, truth)
+    return latent, joint_distance(positions_at(method, half, times_s[between]), truth), joint_distance(drawn, truth)
 
 
 def _fit(method: FieldMethod, piece: Motion, times_s: np.ndarray, frames: slice) -> Tensor:
@@ -204,11 +206,17 @@ def _fit(method: FieldMethod, piece: Motion, times_s: np.ndarray, frames: slice)
     return method.fit(features, torch.from_numpy(times_s[frames].copy())[None])
 
 
-def _positions(method: FieldMethod, latent: Tensor, times_s: np.ndarray, fps: float = 0.0) -> np.ndarray:
+def positions_at(method: FieldMethod, latent: Tensor, times_s: np.ndarray, fps: float = 0.0) -> np.ndarray:
+    """Joint positions [T, 24, 3] of a latent [1, d] at instants [T] in seconds; metres.
+
+    Args:
+        fps: the rate that the field is told; 0 tells it none.
+    """
     with torch.no_grad():
         rot6d, root = method.to_motion(method.poses(latent, torch.from_numpy(times_s.copy()), fps))
     return positions_of(rot6d[0].numpy(), root[0].numpy())
 
 
-def _distance(first: np.ndarray, second: np.ndarray) -> float:
+def joint_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean distance of joints [T, 24, 3], all of them, in metres."""
     return float(np.linalg.norm(first - second, axis=-1).mean())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mdtool.losses.reconstruction import masked_l2
-from mdtool.motion.kinematics import positions_frames_last
+from mdtool.motion.kinematics import of_joints, positions_frames_last
 from mdtool.motion.skeleton import FEET, JOINTS
 
 FootSpace = Literal["root", "world"]
@@ -62,7 +62,7 @@ def motion_losses(
             if "position" in active:
                 terms["position"] = masked_l2(joints, goal, mask)
             if "foot" in active:
-                feet, goal_feet = (joints, goal) if needed else (_feet_of(joints), _feet_of(goal))
+                feet, goal_feet = (joints, goal) if needed else (of_joints(joints, FEET, 1), of_joints(goal, FEET, 1))
                 if foot_space == "world":
                     feet = feet + prediction[:, JOINTS, :3].unsqueeze(1)
                     goal_feet = goal_feet + target[:, JOINTS, :3].unsqueeze(1)
@@ -103,12 +103,6 @@ def foot_contact_error(
     contact = goal.diff(dim=-1).norm(dim=2, keepdim=True) <= contact_step_m
     moved = feet.diff(dim=-1) * contact
     return masked_l2(moved, torch.zeros_like(moved), _without_first(mask))
-
-
-def _feet_of(joints: Tensor) -> Tensor:
-    """The four foot joints [B, 4, 3, T] of all 24."""
-    each = joints.unbind(1)
-    return torch.stack([each[joint] for joint in FEET], dim=1)
 
 
 def _without_first(mask: Tensor | None) -> Tensor | None:

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy, normalize
 from mdtool.config import Strict, validated
 from mdtool.methods.contract import Batch, ClipPlan, SequenceLearner
 from mdtool.motion.features import face_forward
+from mdtool.motion.ground import at_height
 from mdtool.motion.kinematics import joint_positions
 from mdtool.networks.clip_encoder import ClipEncoder
 
@@ -92,7 +93,7 @@ class ClipFeatures(SequenceLearner):
 def clip_joints(rot6d: Tensor, root: Tensor) -> Tensor:
     """Joint positions [B, T, 24, 3] of clips [B, T, 24, 6], [B, T, 3], whose first frame is at x = z = 0, facing +z."""
     rot6d, root = face_forward(rot6d, root)
-    return joint_positions(rot6d, root - root[:, :1] * root.new_tensor([1.0, 0.0, 1.0]))
+    return joint_positions(rot6d, root - at_height(root[:, :1]))
 
 
 def log_spectrum(joints: Tensor, fps: Tensor) -> Tensor:

@@ -16,10 +16,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from mdtool.motion.contacts import SOLE_HEIGHTS
 from mdtool.motion.ground import at_height
-from mdtool.motion.kinematics import joint_positions
+from mdtool.motion.kinematics import joint_positions, of_joints
 from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix
-from mdtool.motion.skeleton import ANKLE_HEIGHT, FEET, JOINTS, STANDING_PELVIS_HEIGHT, TOE_HEIGHT
+from mdtool.motion.skeleton import FEET, JOINTS, STANDING_PELVIS_HEIGHT
 
 ROWS = JOINTS + 1
 ROOT_ROW = JOINTS
@@ -96,7 +97,6 @@ def lowest_sole(rot6d: Tensor, root: Tensor) -> Tensor:
 
     The sole lies below the ankle and toe joints by their heights in the standing skeleton.
     """
-    heights = joint_positions(rot6d, root)[..., 1].unbind(2)
-    below = (ANKLE_HEIGHT, TOE_HEIGHT, ANKLE_HEIGHT, TOE_HEIGHT)
-    soles = [heights[joint] - distance for joint, distance in zip(FEET, below, strict=True)]
+    heights = of_joints(joint_positions(rot6d, root)[..., 1], FEET, 2).unbind(2)
+    soles = [height - below for height, below in zip(heights, SOLE_HEIGHTS.tolist(), strict=True)]
     return torch.stack(soles, dim=-1).flatten(1).amin(1, keepdim=True)

@@ -106,6 +106,15 @@ def neutral_offsets(dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.from_numpy(np.array(OFFSETS)).to(device=device, dtype=dtype)
 
 
+def of_joints(values: Tensor, joints: Sequence[int], dim: int) -> Tensor:
+    """Some joints of values that have all of them in `dim`, in the order asked for.
+
+    Without indices: those come from Python, and a device would have to wait for them.
+    """
+    each = values.unbind(dim)
+    return torch.stack([each[joint] for joint in joints], dim=dim)
+
+
 @lru_cache(maxsize=16)
 def _plan(parents: tuple[int, ...], device: torch.device) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
     """How a tree is walked, as indices on `device`, made once.

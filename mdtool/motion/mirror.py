@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mdtool.motion.kinematics import of_joints
 from mdtool.motion.motion import Motion
 from mdtool.motion.skeleton import mirror_permutation
 
@@ -44,12 +45,15 @@ def mirror(motion: Motion, action_map: Mapping[str, str] | None = None) -> Motio
     )
 
 
+def _signed(values: Tensor, signs: np.ndarray) -> Tensor:
+    """The last dimension's numbers times their signs, number by number: no device waits for numbers from Python."""
+    return torch.stack([sign * part for sign, part in zip(signs.tolist(), values.unbind(-1), strict=True)], dim=-1)
+
+
 def mirror_windows(rot6d: Tensor, root: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
     """Windows [B, T, 24, 6], [B, T, 3] with those where `chosen` [B] is true mirrored, as `mirror` does."""
-    joints = rot6d.unbind(2)
-    x, y, z, u, v, w = torch.stack([joints[twin] for twin in mirror_permutation()], dim=2).unbind(-1)
-    flipped = torch.stack([x, -y, -z, -u, v, w], dim=-1)  # as _ROT6D_SIGNS and _ROOT_SIGNS have it
-    path = torch.cat([-root[..., :1], root[..., 1:]], dim=-1)
+    flipped = _signed(of_joints(rot6d, mirror_permutation(), 2), _ROT6D_SIGNS)
+    path = _signed(root, _ROOT_SIGNS)
     return torch.where(chosen[:, None, None, None], flipped, rot6d), torch.where(chosen[:, None, None], path, root)
 
 

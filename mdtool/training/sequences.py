@@ -10,6 +10,7 @@ import torch
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Batch, ClipPlan, Places, SequenceLearner
 from mdtool.motion.features import face_forward
+from mdtool.motion.ground import at_height
 from mdtool.motion.motion import SPLITS, Motion, MotionSet
 from mdtool.motion.resample import resample
 
@@ -170,7 +171,7 @@ def frames_of(seconds: float, fps: float) -> int:
 def facing_forward(motion: Motion) -> Motion:
     """The motion turned and moved so that it starts at x = z = 0 and faces +z."""
     rot6d, root = face_forward(torch.from_numpy(motion.rot6d)[None], torch.from_numpy(motion.root)[None])
-    root = root - root[:, :1] * torch.tensor([1.0, 0.0, 1.0])
+    root = root - at_height(root[:, :1])
     return Motion(
         rot6d[0].numpy(), root[0].numpy(), motion.fps, motion.action, motion.split, motion.subject, motion.name
     )

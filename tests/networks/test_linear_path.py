@@ -10,6 +10,7 @@ from mdtool.networks.implicit import FourierEncoding, MotionField, TimeBasis
 from mdtool.networks.linear_path import LinearPath, regress, roughness, with_trend
 
 WAVES, LATENT, OUTPUTS, MOTIONS = 4, 3, 5, 40
+GRID = torch.linspace(-1, 1, 60).unsqueeze(0)
 ALIKE = torch.full((OUTPUTS,), 1 / OUTPUTS)
 
 
@@ -31,6 +32,12 @@ def made_of_three() -> tuple[Tensor, Tensor]:
     ).view(-1, 1, 1)
 
 
+def begun(encoding: FourierEncoding, truth: Tensor, latent: int = LATENT) -> tuple[LinearPath, Tensor, Tensor]:
+    """(path, latents, share) of motions [n, F, P]."""
+    path = LinearPath(latent, 2 * WAVES, OUTPUTS)
+    return path, *path.begin(len(truth), lambda rows: truth[list(rows)], along(encoding, GRID)[0], ALIKE)
+
+
 def test_a_path_is_nothing_until_it_begins(encoding: FourierEncoding) -> None:
     coordinate = torch.rand(2, 7)
     path = LinearPath(LATENT, 2 * WAVES, OUTPUTS)
@@ -41,34 +48,30 @@ def test_three_components_are_found_and_explain_everything(encoding: FourierEnco
     mean, loadings = made_of_three()
     own = torch.randn(MOTIONS, LATENT)
     truth = mean + torch.einsum("nk,kfp->nfp", own, loadings)
-    grid = torch.linspace(-1, 1, 60).unsqueeze(0)
-    path = LinearPath(LATENT, 2 * WAVES, OUTPUTS)
-    latents, share = path.begin(MOTIONS, lambda rows: truth[list(rows)], along(encoding, grid)[0], ALIKE)
+    path, latents, share = begun(encoding, truth)
     torch.testing.assert_close(latents.mean(0), torch.zeros(LATENT), atol=1e-4, rtol=0)
     torch.testing.assert_close(latents.square().mean(0), torch.ones(LATENT), atol=1e-3, rtol=0)
     assert share.tolist() == sorted(share.tolist(), reverse=True)
     with torch.no_grad():
-        again = path(encoding(grid), grid, latents)
-        torch.testing.assert_close(again, along(encoding, grid) @ truth, atol=2e-3, rtol=0)
+        again = path(encoding(GRID), GRID, latents)
+        torch.testing.assert_close(again, along(encoding, GRID) @ truth, atol=2e-3, rtol=0)
         # What a component is said to cost is what leaving it out costs.
         for k in range(LATENT):
             without = latents.clone()
             without[:, k] = 0
-            cost = (path(encoding(grid), grid, without) - again).square().mean()
+            cost = (path(encoding(GRID), GRID, without) - again).square().mean()
             assert cost.item() == pytest.approx(share[k].item(), rel=1e-3)
 
 
 def test_fewer_sequences_than_latents_leave_the_rest_at_rest(encoding: FourierEncoding) -> None:
     mean, loadings = made_of_three()
     truth = mean + torch.einsum("nk,kfp->nfp", torch.randn(3, LATENT), loadings)
-    grid = torch.linspace(-1, 1, 60).unsqueeze(0)
-    path = LinearPath(8, 2 * WAVES, OUTPUTS)
-    latents, share = path.begin(3, lambda rows: truth[list(rows)], along(encoding, grid)[0], ALIKE)
+    path, latents, share = begun(encoding, truth, latent=8)
     assert (share[2:] == 0).all()
     assert (latents[:, 2:] == 0).all()
     with torch.no_grad():
         torch.testing.assert_close(
-            path(encoding(grid), grid, latents), along(encoding, grid) @ truth, atol=2e-3, rtol=0
+            path(encoding(GRID), GRID, latents), along(encoding, GRID) @ truth, atol=2e-3, rtol=0
         )
 
 
@@ -76,9 +79,7 @@ def test_a_latent_is_the_same_from_any_instants(encoding: FourierEncoding) -> No
     mean, loadings = made_of_three()
     own = torch.randn(MOTIONS, LATENT)
     truth = mean + torch.einsum("nk,kfp->nfp", own, loadings)
-    grid = torch.linspace(-1, 1, 60).unsqueeze(0)
-    path = LinearPath(LATENT, 2 * WAVES, OUTPUTS)
-    latents, _ = path.begin(MOTIONS, lambda rows: truth[list(rows)], along(encoding, grid)[0], ALIKE)
+    path, latents, _ = begun(encoding, truth)
     for instants in (torch.linspace(-1, 1, 16), torch.linspace(-1, 1, 200), torch.tensor([-0.3, 0.6, 0.1, 0.9])):
         seen = along(encoding, instants.unsqueeze(0))[0]
         found = path.posterior_mean(seen, seen @ truth[7], ALIKE, 1e-6)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mdtool.data.synthetic.limbs import about, bend_arm, bend_leg, lower_to_reach, orientation, place_foot, tilt
 from mdtool.data.synthetic.pose import SIGNS, Arm, Pose
+from mdtool.motion.ground import at_height
 from mdtool.motion.kinematics import forward_kinematics
 from mdtool.motion.rotations import matrix_to_rot6d
 from mdtool.motion.skeleton import JOINT_INDEX, JOINTS, OFFSETS
@@ -57,7 +58,7 @@ def _solve_legs(local: Tensor, pelvis: Tensor, joints: Tensor, pose: Pose) -> Te
     hips = torch.from_numpy(pose.hips).clone()
     sockets = [joints[:, JOINT_INDEX[f"{name}_hip"]] for name in _SIDES]
     feet = [place_foot(foot) for foot in pose.feet]
-    over_ground = hips * hips.new_tensor([1.0, 0.0, 1.0])
+    over_ground = at_height(hips)
     hips[:, 1] = lower_to_reach(
         hips[:, 1],
         [socket + over_ground for socket in sockets],
