@@ -15,9 +15,8 @@ from mdtool.diffusion.guidance import classifier_free, guidance_scale
 from mdtool.diffusion.schedules import betas, equivalent_timesteps
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Description, Trainable, content_generators
-from mdtool.methods.feature_space import CHANNELS, FeatureSpace
-from mdtool.motion.features import ROWS, FeatureLayout
-from mdtool.networks.transformer import Denoiser
+from mdtool.methods.feature_space import CHANNELS, FeatureSpace, WindowSettings
+from mdtool.motion.features import ROWS
 
 ARCHITECTURE = (
     "frames", "layers", "width", "heads", "feedforward", "conditional", "norm", "conditioning", "patch", "axes",
@@ -26,27 +25,16 @@ ARCHITECTURE = (
 """Settings that a run must share with the one whose weights it starts from."""
 
 
-class EMDMConfig(Strict):
+class EMDMConfig(WindowSettings):
     """Settings of EMDM; the defaults are the released code's for action-to-motion."""
 
-    frames: int = Field(60, gt=1)
     layers: int = Field(12, gt=0)
     width: int = Field(1024, gt=0)
     heads: int = Field(32, gt=0)
-    feedforward: int = Field(1024, gt=0)
     dropout: float = Field(0.1, ge=0, lt=1)
     activation: Literal["gelu", "selu"] = "selu"
     separate_tokens: bool = True
     """A token for the timestep and one for the action, instead of their sum as in MDM."""
-    cond_mask_prob: float = Field(0.1, ge=0, le=1)
-    conditional: bool = True
-    norm: Literal["post", "pre"] = "post"
-    conditioning: Literal["token", "adaln"] = "token"
-    patch: int = Field(1, gt=0)
-    axes: Literal["y-up", "y-down"] = "y-down"
-    origin: Literal["first-frame", "ground"] = "first-frame"
-    heading: bool = False
-    standardise: bool = False
     prediction: Literal["x0", "v", "spectral"] = "x0"
     diffusion_steps: int = Field(10, gt=0)
     """T: network calls per motion, in training and sampling alike."""
@@ -81,50 +69,26 @@ class EMDMConfig(Strict):
     lambda_velocity: float = Field(1.0, ge=0)
     lambda_foot: float = Field(1.0, ge=0)
     foot_space: Literal["root", "world"] = "world"
-    guidance: float = 1.0
-    temperature: float = Field(1.0, ge=0, le=1)
-    """Scale of the posterior's noise in sampling; 1 is the published sampler."""
 
     @model_validator(mode="after")
     def _consistent(self) -> EMDMConfig:
-        if self.width % self.heads:
-            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
         if self.adversarial and self.discriminator == "encoder" and self.discriminator_width % self.heads:
             raise ValueError(f"discriminator_width must be a multiple of heads ({self.heads})")
-        if self.frames % self.patch:
-            raise ValueError(f"frames ({self.frames}) must be a multiple of patch ({self.patch})")
-        if self.prediction == "spectral" and not self.standardise:
-            raise ValueError('prediction "spectral" needs standardise = true')
-        if self.guidance != 1 and not (self.conditional and self.cond_mask_prob > 0):
-            raise ValueError("guidance other than 1 needs cond_mask_prob above 0")
         return self
 
 
 class EMDMGenerator(FeatureSpace):
     """What makes motion. Features are [B, 25, 6, T], latents the packs of `unpack`."""
 
+    config: EMDMConfig
     tempers = True
     time: Tensor
 
     def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:
         config = validated(EMDMConfig, settings, "emdm settings")
-        layout = FeatureLayout(config.axes, config.origin, config.heading)
-        spectral = config.prediction == "spectral"
-        super().__init__(layout, config.frames, fps, actions, config.conditional, config.standardise, spectral)
-        self.config = config
+        super().__init__(config, actions, fps)
         self.process = FewStepDiffusion(config.diffusion_steps, config.beta_min, config.beta_max)
-        self.network = Denoiser(
-            rows=ROWS,
-            channels=CHANNELS,
-            actions=len(self.labels),
-            width=config.width,
-            layers=config.layers,
-            heads=config.heads,
-            feedforward=config.feedforward,
-            dropout=config.dropout,
-            norm=config.norm,
-            conditioning=config.conditioning,
-            patch=config.patch,
+        self.network = self.denoiser(
             activation=config.activation,
             separate=config.separate_tokens,
             latent=config.latent if config.adversarial else 0,
@@ -142,11 +106,7 @@ class EMDMGenerator(FeatureSpace):
         """x̂_0 [B, 25, 6, T] of the generator, scaled as its input is."""
         latent = code if self.config.adversarial else None
         output = self.network(x_next, self.time[timestep], action, latent=latent).float()
-        if self.config.prediction != "spectral":
-            return self.process.x0_from(self.config.prediction, output, x_next, timestep)
-        signal = self.process.table("sqrt_alphas_cumprod", timestep, x_next)
-        noise = self.process.table("sqrt_one_minus_alphas_cumprod", timestep, x_next)
-        return self.spectral_estimate(output, x_next, signal, noise, action)
+        return self.x0_of(self.process, output, x_next, timestep, action)
 
     def noise(self, rngs: Sequence[torch.Generator], frames: int | None = None) -> Tensor:
         """Noise packs [B, n]: x_T, the codes and the posterior's noises of each sample; see `unpack`.

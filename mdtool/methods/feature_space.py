@@ -1,16 +1,21 @@
-"""Generators of windows of one length in the 25 × 6 layout: their features, scales, spectrum and windows of noise."""
+"""What MDM's family shares: features of 25 × 6 numbers a frame, their scales and spectrum, the denoiser, x̂_0."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor
 
+from mdtool.config import Strict
+from mdtool.diffusion.gaussian import GaussianDiffusion
 from mdtool.diffusion.preconditioning import SpectralPreconditioner
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Batch, Method
 from mdtool.motion.features import ROWS, FeatureLayout
+from mdtool.networks.transformer import Denoiser
 
 CHANNELS = 6
 ROOT_SCALE = 0.25
@@ -20,31 +25,90 @@ STATISTICS_WINDOWS = 4096
 """Windows from which mean, scale and spectrum are measured."""
 
 
-class FeatureSpace(Method):
-    """What MDM's family shares: features are [B, 25, 6, T], and a network sees them standardised where asked to."""
+class WindowSettings(Strict):
+    """Settings that MDM's family shares; the defaults are the thesis's."""
 
+    frames: int = Field(60, gt=1)
+    layers: int = Field(8, gt=0)
+    width: int = Field(512, gt=0)
+    heads: int = Field(8, gt=0)
+    feedforward: int = Field(1024, gt=0)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    cond_mask_prob: float = Field(0.1, ge=0, le=1)
+    """Share of training samples whose action is hidden, so that guidance is possible."""
+    conditional: bool = True
+    """Learn the actions; otherwise the network has none."""
+    norm: Literal["post", "pre"] = "post"
+    conditioning: Literal["token", "adaln"] = "token"
+    patch: int = Field(1, gt=0)
+    """Consecutive frames that share a token."""
+    axes: Literal["y-up", "y-down"] = "y-down"
+    origin: Literal["first-frame", "ground"] = "first-frame"
+    heading: bool = False
+    standardise: bool = False
+    """Subtract the data's mean and divide each joint's row by its standard deviation."""
+    prediction: Literal["x0", "eps", "v", "spectral"] = "x0"
+    """spectral: the network predicts behind a `SpectralPreconditioner`, which holds the data's spectrum."""
+    lambda_position: float = Field(0.0, ge=0)
+    lambda_velocity: float = Field(25.0, ge=0)
+    lambda_foot: float = Field(45.0, ge=0)
+    foot_space: Literal["root", "world"] = "root"
+    guidance: float = 1.0
+    """Default classifier-free guidance scale; 1 is off, as in the published protocols."""
+    temperature: float = Field(1.0, ge=0, le=1)
+    """Default scale of the noise that the sampler adds in a step: less of it gives likelier and less various motion
+    (low-temperature sampling; Kingma & Dhariwal 2018, section 6); 1 is the published sampler."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> WindowSettings:
+        if self.width % self.heads:
+            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
+        if self.frames % self.patch:
+            raise ValueError(f"frames ({self.frames}) must be a multiple of patch ({self.patch})")
+        if self.prediction == "spectral" and not self.standardise:
+            raise ValueError('prediction "spectral" needs standardise = true')
+        if self.guidance != 1 and not (self.conditional and self.cond_mask_prob > 0):
+            raise ValueError("guidance other than 1 needs cond_mask_prob above 0")
+        return self
+
+
+class FeatureSpace(Method):
+    """Features are [B, 25, 6, T], and a network sees them standardised where asked to."""
+
+    config: WindowSettings
     mean: Tensor
     scale: Tensor
 
-    def __init__(
-        self, layout: FeatureLayout, frames: int, fps: float, actions: list[str], conditional: bool, standardise: bool,
-        spectral: bool,
-    ) -> None:  # fmt: skip
-        """Args:
-        conditional: learn the actions; otherwise the network has none.
-        standardise: subtract the data's mean and divide each joint's row by its standard deviation.
-        spectral: hold the data's spectrum, for a network that predicts behind a `SpectralPreconditioner`.
-        """
+    def __init__(self, config: WindowSettings, actions: list[str], fps: float) -> None:
         super().__init__()
-        self.layout, self.frames, self.fps, self.actions = layout, frames, fps, list(actions)
-        self.labels = self.actions if conditional else []
-        self.uses_labels = conditional
-        self.standardise, self.spectrum = standardise, None
-        if standardise:
+        self.config, self.frames, self.fps, self.actions = config, config.frames, fps, list(actions)
+        self.layout = FeatureLayout(config.axes, config.origin, config.heading)
+        self.labels = self.actions if config.conditional else []
+        self.uses_labels = config.conditional
+        self.standardise, self.spectrum = config.standardise, None
+        if config.standardise:
             self.register_buffer("mean", torch.zeros(ROWS, CHANNELS, 1))
             self.register_buffer("scale", torch.ones(ROWS, CHANNELS, 1))
-        if spectral:
-            self.spectrum = SpectralPreconditioner(len(self.labels), ROWS * CHANNELS, frames)
+        if config.prediction == "spectral":
+            self.spectrum = SpectralPreconditioner(len(self.labels), ROWS * CHANNELS, config.frames)
+
+    def denoiser(self, **own: Any) -> Denoiser:
+        """A transformer of the settings' size, with fresh weights; `own` are further arguments of `Denoiser`."""
+        config = self.config
+        return Denoiser(
+            rows=ROWS,
+            channels=CHANNELS,
+            actions=len(self.labels),
+            width=config.width,
+            layers=config.layers,
+            heads=config.heads,
+            feedforward=config.feedforward,
+            dropout=config.dropout,
+            norm=config.norm,
+            conditioning=config.conditioning,
+            patch=config.patch,
+            **own,
+        )
 
     def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
         """Measure mean, scale and spectrum of the features on random training windows."""
@@ -97,15 +161,20 @@ class FeatureSpace(Method):
         """The inverse of `scaled`."""
         return features * self.scale + self.mean if self.standardise else features
 
-    def spectral_estimate(
-        self, output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor, action: Tensor | None
+    def x0_of(
+        self, process: GaussianDiffusion, output: Tensor, x_t: Tensor, timestep: Tensor, action: Tensor | None
     ) -> Tensor:
-        """x̂_0 [B, 25, 6, T] of a network's output behind the spectral skip connection.
+        """x̂_0 [B, 25, 6, T] of a network's output, whatever the settings let it predict.
 
         Args:
-            signal, noise: scales of x_0 and of the noise in x_t, [B, 1, 1, 1].
+            timestep: [B], index of `process`.
+            action: [B] labels, negative for the null condition; None is null for all.
         """
-        assert self.spectrum is not None
+        if self.spectrum is None:
+            # Without a spectrum the prediction is one of those that the process knows.
+            return process.x0_from(self.config.prediction, output, x_t, timestep)  # type: ignore[arg-type]
+        signal = process.table("sqrt_alphas_cumprod", timestep, x_t)
+        noise = process.table("sqrt_one_minus_alphas_cumprod", timestep, x_t)
         flat = self.spectrum.estimate(
             output.flatten(1, 2), x_t.flatten(1, 2), signal.flatten(1, 2), noise.flatten(1, 2), action
         )

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from mdtool.config import Strict, validated
+from mdtool.config import validated
 from mdtool.diffusion.gaussian import GaussianDiffusion
 from mdtool.diffusion.guidance import NO_CONDITION, classifier_free, guidance_scale
 from mdtool.diffusion.samplers import ddim, ddim_inversion, ddpm
@@ -26,35 +26,14 @@ from mdtool.errors import MdtoolError
 from mdtool.losses.geometric import motion_losses
 from mdtool.losses.reconstruction import masked_l2
 from mdtool.methods.contract import Batch, Description, step_noise
-from mdtool.methods.feature_space import CHANNELS, FeatureSpace
-from mdtool.motion.features import ROWS, FeatureLayout
-from mdtool.networks.transformer import Denoiser
+from mdtool.methods.feature_space import FeatureSpace, WindowSettings
 
 
-class MDMConfig(Strict):
+class MDMConfig(WindowSettings):
     """Settings of MDM; the defaults are the thesis's."""
 
-    frames: int = Field(60, gt=1)
-    layers: int = Field(8, gt=0)
-    width: int = Field(512, gt=0)
-    heads: int = Field(8, gt=0)
-    feedforward: int = Field(1024, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    cond_mask_prob: float = Field(0.1, ge=0, le=1)
-    """Share of training samples whose action is hidden, so that guidance is possible."""
-    conditional: bool = True
-    norm: Literal["post", "pre"] = "post"
-    conditioning: Literal["token", "adaln"] = "token"
-    patch: int = Field(1, gt=0)
-    """Consecutive frames that share a token."""
-    axes: Literal["y-up", "y-down"] = "y-down"
-    origin: Literal["first-frame", "ground"] = "first-frame"
-    heading: bool = False
-    standardise: bool = False
-    """Subtract the data's mean and divide each joint's row by its standard deviation."""
     diffusion_steps: int = Field(100, gt=1)
     schedule: Literal["cosine", "linear"] = "cosine"
-    prediction: Literal["x0", "eps", "v", "spectral"] = "x0"
     timestep_sampler: Literal["uniform", "loss-aware"] = "uniform"
     draws_every: int = Field(1250, gt=0)
     """Optimiser steps per row of timesteps.npz."""
@@ -63,40 +42,24 @@ class MDMConfig(Strict):
     min_snr_gamma: float = Field(5.0, gt=0)
     weighting_decay: float = Field(3.0, gt=0)
     """Logarithm of how much more the cleanest timestep counts than the noisiest under "decay"."""
-    lambda_position: float = Field(0.0, ge=0)
-    lambda_velocity: float = Field(25.0, ge=0)
-    lambda_foot: float = Field(45.0, ge=0)
-    foot_space: Literal["root", "world"] = "root"
     sampler: Literal["ddpm", "ddim"] = "ddpm"
-    """Default of `mdtool sample`."""
+    """Default of `mdtool sample`; ddim adds no noise, whatever the temperature."""
     sample_steps: int | None = Field(None, gt=0)
     """Default number of sampling steps; all of them when not given."""
-    guidance: float = 1.0
-    """Default classifier-free guidance scale; 1 is off, as in the published protocols."""
-    temperature: float = Field(1.0, ge=0, le=1)
-    """Default scale of the noise that DDPM adds in a step: less of it gives likelier and less various motion (low-
-    temperature sampling; Kingma & Dhariwal 2018, section 6); 1 is the published sampler."""
 
     @model_validator(mode="after")
     def _consistent(self) -> MDMConfig:
-        if self.width % self.heads:
-            raise ValueError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
         if self.standardise and self.prediction == "x0":
             raise ValueError('standardise needs prediction "v", "eps" or "spectral": "x0" weighs the plain features')
-        if self.frames % self.patch:
-            raise ValueError(f"frames ({self.frames}) must be a multiple of patch ({self.patch})")
-        if self.prediction == "spectral" and not self.standardise:
-            raise ValueError('prediction "spectral" needs standardise = true')
         if self.sample_steps is not None and self.sample_steps > self.diffusion_steps:
             raise ValueError("sample_steps must not exceed diffusion_steps")
-        if self.guidance != 1 and not (self.conditional and self.cond_mask_prob > 0):
-            raise ValueError("guidance other than 1 needs cond_mask_prob above 0")
         return self
 
 
 class MDM(FeatureSpace):
     """The diffusion of MDM with its losses and samplers. Features and latents are [B, 25, 6, T]."""
 
+    config: MDMConfig
     shares_batches = True
     tempers = True
     time_axis = 3
@@ -104,24 +67,8 @@ class MDM(FeatureSpace):
 
     def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:
         config = validated(MDMConfig, settings, "mdm settings")
-        layout = FeatureLayout(config.axes, config.origin, config.heading)
-        spectral = config.prediction == "spectral"
-        super().__init__(layout, config.frames, fps, actions, config.conditional, config.standardise, spectral)
-        self.config = config
-        self.network = Denoiser(
-            rows=ROWS,
-            channels=CHANNELS,
-            actions=len(self.labels),
-            width=config.width,
-            layers=config.layers,
-            heads=config.heads,
-            feedforward=config.feedforward,
-            dropout=config.dropout,
-            norm=config.norm,
-            conditioning=config.conditioning,
-            patch=config.patch,
-            positions=max(config.diffusion_steps, config.frames + 1),
-        )
+        super().__init__(config, actions, fps)
+        self.network = self.denoiser(positions=max(config.diffusion_steps, config.frames + 1))
         self.process = GaussianDiffusion(betas(config.schedule, config.diffusion_steps))
         factors = step_weights(
             config.step_weighting,
@@ -153,7 +100,7 @@ class MDM(FeatureSpace):
         x_t = self.process.diffuse(x0, timestep, noise).x_t
         action = torch.where(hide, NO_CONDITION, batch.action) if config.conditional else None
         output = self.network(x_t, timestep, action).float()
-        estimate = self._x0(output, x_t, timestep, action)
+        estimate = self.x0_of(self.process, output, x_t, timestep, action)
         terms = self._terms(output, estimate, x0, x_t, timestep)
         loss = terms["loss"] * self.step_weight[timestep]
         self.timesteps.record(drawn, share.gathered(loss.detach()))
@@ -267,7 +214,8 @@ class MDM(FeatureSpace):
         scale = guidance_scale(guidance, config.guidance, config.conditional and config.cond_mask_prob > 0)
 
         def denoise(x: Tensor, timestep: Tensor, condition: Tensor | None = None) -> Tensor:
-            return self._x0(self.network(x, timestep, condition).float(), x, timestep, condition)
+            output = self.network(x, timestep, condition).float()
+            return self.x0_of(self.process, output, x, timestep, condition)
 
         if action is None or not config.conditional:
             return denoise
@@ -282,11 +230,3 @@ class MDM(FeatureSpace):
                 f"this run has {self.config.diffusion_steps} diffusion steps: --steps {steps} is too many"
             )
         return self.process.respaced(steps if isinstance(steps, str) else [int(str(steps))])
-
-    def _x0(self, output: Tensor, x_t: Tensor, timestep: Tensor, action: Tensor | None) -> Tensor:
-        """x̂_0 of the network's output; `timestep` is of the original process."""
-        if self.config.prediction != "spectral":
-            return self.process.x0_from(self.config.prediction, output, x_t, timestep)
-        signal = self.process.table("sqrt_alphas_cumprod", timestep, x_t)
-        noise = self.process.table("sqrt_one_minus_alphas_cumprod", timestep, x_t)
-        return self.spectral_estimate(output, x_t, signal, noise, action)

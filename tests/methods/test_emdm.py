@@ -207,12 +207,7 @@ def test_a_warm_start_predicts_what_the_mdm_predicts(model: dict[str, Any]) -> N
         timestep = torch.full((3,), place)
         level = method.time[timestep]
         output = mdm.network(x, level, action).float()
-        if mdm.spectrum is None:
-            expected = output
-        else:
-            signal = process.table("sqrt_alphas_cumprod", timestep, x)
-            noise = process.table("sqrt_one_minus_alphas_cumprod", timestep, x)
-            expected = mdm.spectral_estimate(output, x, signal, noise, action)
+        expected = mdm.x0_of(process, output, x, timestep, action)
         torch.testing.assert_close(method.estimate(x, timestep, action, code), expected, atol=1e-4, rtol=1e-4)
     batch = windows(3, frames=20)
     method.losses(batch, step_generator(0, 0))["loss"].mean().backward()
