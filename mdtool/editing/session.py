@@ -142,10 +142,10 @@ class _Batch:
         for place, plan in enumerate(plans):
             count = plan.request.run.variations
             reference = decoder.features(plan)
-            same = id(plan.source), plan.frames, plan.tells_action, plan.request.run.seed
-            start = starts.get(same) if not plan.random else None
-            if start is None:
-                start = starts[same] = find_start(decoder, plan, reference, force, until_s)
+            same = id(plan.source), plan.frames, plan.tells_action, plan.random, plan.request.run.seed
+            if same not in starts or plan.random:
+                starts[same] = find_start(decoder, plan, reference, force, until_s)
+            start = starts[same]
             program = Program(
                 [*plan.goals, *plan.habits], plan.frames, plan.fps, None if plan.free else start.placement
             )

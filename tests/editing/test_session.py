@@ -82,6 +82,19 @@ def test_a_batch_of_mixed_edits_gives_what_each_gives_alone() -> None:
         assert each.losses == pytest.approx(alone.losses, abs=1e-3)
 
 
+def test_edits_of_one_input_share_its_start_but_not_another_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a method has no inverse, the search for the input's noise begins with noise of the edit's seed."""
+    session, source = debug(), recorded(4)
+    monkeypatch.setattr("mdtool.editing.inversion.inverted", lambda *_: None)
+    runs = [{"steps": 2, "fit_steps": 1, "seed": seed} for seed in (0, 5, 0)]
+    edits = session.edit([plan({"targets": [{"at": 9, "facing": 90}], "run": run}, source) for run in runs])
+    assert edits[0].start is edits[2].start
+    for run, edited in zip(runs[:2], edits, strict=False):
+        (alone,) = session.edit([plan({"targets": [{"at": 9, "facing": 90}], "run": run}, source)])
+        np.testing.assert_allclose(edited.start.noise.numpy(), alone.start.noise.numpy(), atol=1e-4)
+    assert (edits[0].start.noise - edits[1].start.noise).abs().max() > 0.1
+
+
 def test_the_same_seed_is_the_same_result() -> None:
     session = debug()
     values = {"mask": {"observed": {"joints": "six"}}, "run": {"steps": 3, "variations": 2, "seed": 5}}
