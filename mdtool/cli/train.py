@@ -24,12 +24,12 @@ DEFAULT_PRESET = {
 def train(
     data: Annotated[Path, typer.Argument(help="Motion file to learn from.")] = Path("motions.h5"),
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="mdm, emdm, balanced-edm, nerm; recogniser or gru-recogniser (the judge that `evaluate` needs); "
-            "nerm-codebook, clip-features (what `nerm` and `rates` can use)."
+            help="mdm (by default), emdm, balanced-edm, nerm; recogniser or gru-recogniser (the judge that `evaluate` "
+            "needs); nerm-codebook, clip-features (what `nerm` and `rates` can use)."
         ),
-    ] = "mdm",
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(help="small, thesis, mdm-a2m, edm-tiny, edm-base, recogniser …, or a .toml file."),
@@ -81,10 +81,12 @@ def train(
     from mdtool.training.run import train as run_training
 
     if preset is None:
-        if method not in DEFAULT_PRESET:
+        if method not in (None, *DEFAULT_PRESET):
             raise MdtoolError(f"no method {method!r}: choose from {', '.join(DEFAULT_PRESET)}")
-        preset = DEFAULT_PRESET[method]
+        preset = DEFAULT_PRESET[method or "mdm"]
     table = settings.load_preset(preset)
+    if method not in (None, table.setdefault("method", method or "mdm")):
+        raise MdtoolError(f"preset {preset} is one of {table['method']} and not of {method}: leave out one of the two")
     table.setdefault("train", {})
     table.setdefault("model", {})
     given = {
@@ -101,11 +103,11 @@ def train(
     if weighting is not None:
         table["model"]["step_weighting"] = weighting
     if no_gan:
-        if table.get("method") != "emdm":
+        if table["method"] != "emdm":
             raise MdtoolError("--no-gan is for --method emdm: other methods have no GAN")
         table["model"]["adversarial"] = False
     if init_from is not None:
-        table["model"].update(settings_to_start_from(table.get("method", "mdm"), init_from))
+        table["model"].update(settings_to_start_from(table["method"], init_from))
     settings.override(table, set_ or [])
     where, ranks = join(device, threads)
     motions = read_motions(data)

@@ -149,6 +149,9 @@ def test_the_same_data_under_another_name_resumes(place: Path) -> None:
 
 
 def test_a_preset_of_ones_own(place: Path) -> None:
+    Path("plain.toml").write_text("[train]\nsteps = 2\nbatch = 4\n[model]\nframes = 20\nwidth = 8\n")
+    done("train", "--preset", "plain.toml", "--method", "gru-recogniser", "--threads", 1)
+    assert config("runs/plain")["method"] == "gru-recogniser"
     Path("mine.toml").write_text(
         'method = "recogniser"\n[train]\nsteps = 2\nbatch = 4\nlr = 1e-3\n[model]\nframes = 20\nwidth = 8\n'
     )
@@ -156,6 +159,12 @@ def test_a_preset_of_ones_own(place: Path) -> None:
     assert "wrote runs/mine" in printed
     assert printed.rstrip().endswith("next: mdtool evaluate")
     assert (config("runs/mine")["method"], config("runs/mine")["preset"]) == ("recogniser", "mine.toml")
+
+
+def test_a_preset_of_another_method_is_refused(place: Path) -> None:
+    told = refused("train", "--method", "emdm", "--preset", "debug")
+    assert "preset debug is one of mdm and not of emdm" in told
+    assert not Path("runs").exists()
 
 
 def test_damaged_runs_are_told(place: Path) -> None:
