@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from mdtool.atomic import replacing
 from mdtool.body import binding, flesh, surface
 from mdtool.body.skinning import Body
 from mdtool.errors import MdtoolError
+from mdtool.npz_archive import open_npz
 
 _NAMES = ("vertices", "faces", "weights", "accent", "openness")
 
@@ -76,9 +76,9 @@ def cache_path() -> Path:
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
     try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
+        with open_npz(path) as stored:
             return {name: stored[name] for name in _NAMES}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError):
         return None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from mdtool.data.safe_pickle import StandIn, load_pickle
 from mdtool.errors import MdtoolError
 from mdtool.motion.rotations import axis_angle_to_matrix
 from mdtool.motion.skeleton import JOINT_INDEX, JOINTS
+from mdtool.npz_archive import open_npz
 
 KINDS: dict[int, str] = {24: "SMPL", 52: "SMPL-H", 55: "SMPL-X"}
 """Number of joints → body model."""
@@ -242,8 +242,7 @@ def _hands(kind: str, arrays: dict[str, np.ndarray]) -> tuple[tuple[int, ...], T
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        # Opened here, since np.load leaves a damaged archive open.
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
+        with open_npz(path) as stored:
             wanted = [
                 name for name in stored.files if name in _NEEDED or name.startswith(("hands_", "lmk_", "dynamic"))
             ]
@@ -252,7 +251,7 @@ def _read_npz(path: Path) -> dict[str, np.ndarray]:
                 with contextlib.suppress(ValueError):  # an object array, which would have to be unpickled
                     found[name] = stored[name]
             return found
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise MdtoolError(f"{path} cannot be read as .npz: {' '.join(str(error).split())}; get it again") from error
 
 

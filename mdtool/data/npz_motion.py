@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,6 +13,7 @@ from mdtool.motion.amass import BODY_JOINTS, REST_PELVIS, WORLD
 from mdtool.motion.motion import SPLITS, TRAIN, Motion
 from mdtool.motion.rotations import axis_angle_to_matrix, matrix_to_rot6d
 from mdtool.motion.skeleton import JOINTS
+from mdtool.npz_archive import open_npz
 
 _SMPL = 3 * JOINTS
 _WIDTHS = (3 * BODY_JOINTS, _SMPL, 156, 165)
@@ -48,10 +47,10 @@ def read_amass(content: bytes, source: str, model: str = "neutral") -> tuple[Cli
         MdtoolError: as `parse_npz`.
     """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        with open_npz(content) as archive:
             arrays = {name: archive[name] for name in archive.files}
         return amass_to_clip(arrays, source, model), _gender(arrays)
-    except (OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise MdtoolError(f"{source}: not an npz archive in the layout of AMASS, or damaged ({error})") from error
 
 

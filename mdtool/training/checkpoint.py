@@ -16,7 +16,6 @@ import json
 import time
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import safetensors.torch
@@ -28,6 +27,7 @@ from mdtool.atomic import replacing, unwritable, write_bytes, write_text
 from mdtool.config import RunConfig, read_toml, validated
 from mdtool.errors import MdtoolError
 from mdtool.motion.file import file_sha256
+from mdtool.npz_archive import open_npz
 
 RAW = "raw"
 
@@ -163,9 +163,9 @@ class RunFolder:
         if not path.exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with open_npz(path) as arrays:
                 return arrays["draws"], int(arrays["optimiser_steps_per_row"])
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise MdtoolError(f"{path} is damaged ({error}): delete it; training writes it again") from error
 
     def save_histogram(self, draws: Tensor, steps_per_row: int) -> None:
