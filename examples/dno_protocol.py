@@ -34,6 +34,7 @@ from mdtool.evaluation.physical import foot_skating, jitter, skating_ratio
 from mdtool.methods.generate import Generator
 from mdtool.motion.file import read_motions
 from mdtool.motion.motion import TEST, Motion, MotionSet
+from mdtool.training.device import use_threads
 from mdtool.training.run import LoadedRecogniser, load_generator, load_recogniser
 
 TABLES = ("pelvis", "wrist", "obstacle", "recorded")
@@ -197,7 +198,7 @@ def main() -> None:
     if asked.only_print:
         print(printed(results))
         return
-    torch.set_num_threads(asked.threads)
+    use_threads(asked.threads)
     generator = load_generator(asked.run)
     session = Session(generator, force=True)
     judge = load_recogniser(asked.recogniser) if asked.recogniser else None

@@ -46,6 +46,17 @@ def require_writable(path: str | Path) -> None:
     _new_beside(Path(path)).unlink()
 
 
+def require_name(path: Path) -> Path:
+    """`path`, when it ends in a name that another can be made of.
+
+    Raises:
+        MdtoolError: it does not, as "" and "." do not.
+    """
+    if not path.name:
+        raise MdtoolError(f"{str(path)!r} is no file: give its name")
+    return path
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write a UTF-8 text file atomically."""
     with replacing(path) as temporary:

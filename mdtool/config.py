@@ -20,9 +20,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    """Settings in which an unknown key is a mistake."""
+    """Settings in which an unknown key is a mistake, and so is a number that is not finite."""
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
 
 
 class TrainConfig(Strict):

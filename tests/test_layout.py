@@ -13,6 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "wording": set(),
     "atomic": {"errors"},
     "npz_archive": set(),
     "config": {"errors", "atomic"},
@@ -23,17 +24,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"errors", "atomic", "npz_archive", "motion"},
     "body": {"errors", "atomic", "npz_archive", "motion", "data"},
     "render": {"errors", "atomic", "motion", "body"},
-    "page": {"errors", "atomic", "motion", "body"},
+    "page": {"errors", "wording", "atomic", "motion", "body"},
     "export": {"errors", "atomic", "motion", "body"},
     "methods": {"errors", "config", "motion", "networks", "diffusion", "losses"},
     "training": {"errors", "atomic", "npz_archive", "config", "motion", "data", "networks", "methods"},
-    "evaluation": {"errors", "atomic", "config", "motion", "data", "methods", "training"},
-    "report": {"errors", "atomic", "config", "motion", "body", "render", "page", "methods", "training", "evaluation"},
+    "evaluation": {"errors", "wording", "atomic", "config", "motion", "data", "methods", "training"},
+    "report": {
+        *("errors", "wording", "atomic", "config", "motion", "body", "render", "page", "methods", "training"),
+        "evaluation",
+    },
     "editing": {"errors", "atomic", "config", "motion", "methods", "evaluation"},
     "study": {"errors", "atomic", "config"},
     "cli": {
         *("errors", "atomic", "config", "motion", "data", "body", "render", "methods", "training", "evaluation"),
-        *("page", "report", "study", "export", "editing"),
+        *("page", "report", "study", "export", "editing", "wording"),
     },
     "__main__": {"cli"},
 }

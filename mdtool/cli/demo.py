@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mdtool.cli.numbers import finite
 from mdtool.cli.terminal import say
 
 
@@ -15,7 +16,7 @@ def demo(
         list[Path] | None, typer.Argument(help="BVH folders or archives to learn from; synthetic motion when none.")
     ] = None,
     labels: Annotated[list[Path] | None, typer.Option(help="CSV with the clips' actions and splits.")] = None,
-    fps: Annotated[float, typer.Option(help="Frame rate to work at.")] = 20.0,
+    fps: Annotated[float, typer.Option(callback=finite, help="Frame rate to work at.")] = 20.0,
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo"),
     preset: Annotated[str, typer.Option(help="Preset of the generator.")] = "demo",
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of the generator.")] = None,

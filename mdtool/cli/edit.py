@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from mdtool.cli.terminal import progress_bar, say
+from mdtool.cli.numbers import finite
+from mdtool.cli.terminal import progress_bar, say, say_next
+from mdtool.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +47,8 @@ def edit(
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of the search; by the task when not given.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of new noise.")] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=1, help="Budget: search so long and give the best result so far.")
+        float | None,
+        typer.Option(callback=finite, min=1, help="Budget: search so long and give the best result so far."),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Also write the report, as JSON.")] = None,
     dry_run: Annotated[
@@ -63,7 +66,7 @@ def edit(
     """
     from rich.console import Console
 
-    from mdtool.atomic import require_writable
+    from mdtool.atomic import require_name, require_writable
     from mdtool.editing.document import Problems
     from mdtool.editing.short_forms import read_words
     from mdtool.errors import MdtoolError
@@ -79,7 +82,7 @@ def edit(
         if short is not None:
             requests = [_of(short.request(joints), f"mdtool edit {short.word}")]
         if dry_run:
-            _dry_run(console, asked, requests, run, out.with_suffix(".plan.png"), as_json)
+            _dry_run(console, asked, requests, run, require_name(out).with_suffix(".plan.png"), as_json)
             return
         require_writable(out)
         if report is not None:
@@ -281,9 +284,9 @@ def _edit(
         )
     count, steps = sum(len(edited.motions) for edited in edits), max(edited.steps for edited in edits)
     took_s, ended = max(edited.seconds for edited in edits), {edited.ended for edited in edits}
-    made = f"{count} motion{'s' * (count != 1)}"
-    say(console, f"wrote {out}: {made}, {steps} steps, {', '.join(sorted(ended))}, {took_s:.1f} s")
-    say(console, _next(edits, asked, out))
+    made = f"{counted(count, 'motion')}, {counted(steps, 'step')}"
+    say(console, f"wrote {out}: {made}, {', '.join(sorted(ended))}, {took_s:.1f} s")
+    say_next(console, *_next(edits, asked, out))
     return MISSED if missed else INTERRUPTED if "interrupted" in ended else 0
 
 
@@ -297,7 +300,8 @@ def _bar(console: Console, title: str) -> Iterator[Callable[[int, int, float], N
 def _headline(plan: Plan) -> str:
     """'path.yaml: edit of walk, 60 frames, 300 steps', and whether the network is told that it is a walk."""
     told = "" if plan.tells_action else f"; action {plan.action_told}"
-    return f"{plan.document.file}: {plan.task} of {plan.source.name}, {plan.frames} frames, {plan.steps} steps{told}"
+    length = f"{counted(plan.frames, 'frame')}, {counted(plan.steps, 'step')}"
+    return f"{plan.document.file}: {plan.task} of {plan.source.name}, {length}{told}"
 
 
 def _warn(console: Console, warnings: list[str]) -> None:
@@ -305,14 +309,10 @@ def _warn(console: Console, warnings: list[str]) -> None:
         say(console, f"note: {warning.replace('warning: ', '')}", style="yellow")
 
 
-def _next(edits: list[Edited], asked: _Asked, out: Path) -> str:
+def _next(edits: list[Edited], asked: _Asked, out: Path) -> list[object]:
     """The command that shows what an edit changed."""
     first = edits[0]
     path = first.plan.source.path
     whole = first.before is not None and path is not None and path.suffix == ".h5"
-    shown = (
-        f"--beside {path} --ghost --show targets"
-        if whole and len(first.plan.source) == first.plan.frames
-        else "--show targets"
-    )
-    return f"next: mdtool render {out} {shown} --out video.mp4"
+    ghosts = ["--beside", path, "--ghost"] if whole and len(first.plan.source) == first.plan.frames else []
+    return ["mdtool", "render", out, *ghosts, "--show", "targets", "--out", "video.mp4"]

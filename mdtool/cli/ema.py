@@ -7,15 +7,18 @@ from typing import Annotated
 
 import typer
 
-from mdtool.cli.terminal import say
+from mdtool.cli.numbers import finite
+from mdtool.cli.terminal import say, say_next
 
 
 def ema(
     run: Annotated[Path, typer.Argument(help="Run folder that tracked power-function averages.")],
-    more: Annotated[list[float] | None, typer.Argument(metavar="[LENGTH]...", help="Further lengths.")] = None,
+    more: Annotated[
+        list[float] | None, typer.Argument(callback=finite, metavar="[LENGTH]...", help="Further lengths.")
+    ] = None,
     length: Annotated[
         list[float] | None,
-        typer.Option(help="Width of an average as a share of the run: 0.05 remembers the last 10 %."),
+        typer.Option(callback=finite, help="Width of an average as a share of the run: 0.05 remembers the last 10 %."),
     ] = None,
     step: Annotated[int | None, typer.Option(min=1, help="Kept step to end at; the newest by default.")] = None,
 ) -> None:
@@ -36,4 +39,4 @@ def ema(
     console = Console(markup=False)
     at = RunFolder(run).newest_step() if step is None else step
     say(console, f"wrote {run}: weights {', '.join(made)} of step {at}")
-    say(console, f"next: mdtool sample {run} --weights {made[0]}")
+    say_next(console, "mdtool", "sample", run, "--weights", made[0])

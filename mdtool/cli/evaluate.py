@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mdtool.cli.evaluate_edits import evaluate_edits
-from mdtool.cli.terminal import say
+from mdtool.cli.numbers import finite
+from mdtool.cli.terminal import say, say_next
+from mdtool.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -66,10 +68,12 @@ def evaluate(
     steps: Annotated[int | None, typer.Option(min=1, help="Diffusion steps; fewer is faster.")] = None,
     sampler: Annotated[str | None, typer.Option(help="ddpm, ddim or heun; the preset's own by default.")] = None,
     guidance: Annotated[
-        float | None, typer.Option(help="Classifier-free guidance scale, 1 is off; the preset's own by default.")
+        float | None,
+        typer.Option(callback=finite, help="Classifier-free guidance scale, 1 is off; the preset's own by default."),
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Scale of ddpm's step noise; the preset's own by default.")
+        float | None,
+        typer.Option(callback=finite, min=0, max=1, help="Scale of ddpm's step noise; the preset's own by default."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
@@ -82,7 +86,7 @@ def evaluate(
     """
     from rich.console import Console
 
-    from mdtool.atomic import require_writable
+    from mdtool.atomic import require_name, require_writable
     from mdtool.errors import MdtoolError
     from mdtool.evaluation.results import write_results
     from mdtool.evaluation.rules import OURS, UNCONDITIONAL, rules_named
@@ -103,6 +107,7 @@ def evaluate(
     if not data.exists() and data != DEFAULT_DATA:
         raise MdtoolError(f"no such file: {data}; give the recordings to compare with as --data")
     chosen = [rules_named(name) for name in dict.fromkeys(protocol or [OURS.name])]
+    require_name(out)
     places = {rules.name: out if len(chosen) == 1 else out.with_stem(f"{out.stem}-{rules.name}") for rules in chosen}
     for place in () if into_run else places.values():
         require_writable(place)
@@ -154,8 +159,8 @@ def evaluate(
     if len(found) > 1:
         console.print(protocol_table(found))
     say(console, f"wrote {', '.join(map(str, places.values()))}")
-    follow = f"mdtool sample {target}" if target.is_dir() else f"mdtool render {target} --out video.mp4"
-    say(console, f"next: {follow}")
+    follow = ("sample", target) if target.is_dir() else ("render", target, "--out", "video.mp4")
+    say_next(console, "mdtool", *follow)
 
 
 @dataclass(frozen=True)
@@ -253,7 +258,7 @@ def _evaluate_all(
     # Every rank must do the same list, and the first has begun to shorten it when the last one looks.
     missing = ranks.from_first(lambda: [not is_evaluated(run, point, path) for _, point, path in todo])
     todo = [entry for entry, is_missing in zip(todo, missing, strict=True) if is_missing]
-    say(work.console, f"{run}: {total} evaluations, {total - len(todo)} are there already")
+    say(work.console, f"{run}: {counted(total, 'evaluation')}, {total - len(todo)} are there already")
     for place, (rules, point, path) in enumerate(todo, start=total - len(todo) + 1):
         require_writable(path)
         tested, details = _load(run, point.track, where, ranks, point.step)
@@ -267,7 +272,7 @@ def _evaluate_all(
         ]
         head = f"{place}/{total} {rules.name} step {point.step} {point.track}"
         say(work.console, f"{head}: {', '.join(told)}  → {path}")
-    say(work.console, f"next: mdtool report {run}")
+    say_next(work.console, "mdtool", "report", run)
 
 
 def _load(

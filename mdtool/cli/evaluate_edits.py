@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mdtool.cli.terminal import say
+from mdtool.cli.terminal import say, say_next
+from mdtool.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,9 +42,8 @@ def evaluate_edits(target: Path, before: Path, out: Path, console: Console) -> N
             raise MdtoolError(f"{before} holds joint places: --before takes a motion file")
         inputs.append(source.motion)
     scores = edit_scores(list(edited), inputs, [marks_of(edited.provenance, k) for k in range(len(edited))])
-    table = Table(
-        "measure", "unit", "before", "after", title=f"{target}: {len(edited)} edits of {before}", title_justify="left"
-    )
+    title = f"{target}: {counted(len(edited), 'edit')} of {before}"
+    table = Table("measure", "unit", "before", "after", title=title, title_justify="left")
     for score in scores:
         table.add_row(score.measure, score.unit, *("" if math.isnan(mean) else f"{mean:.3f}" for mean in score.means))
     console.print(table)
@@ -54,4 +54,5 @@ def evaluate_edits(target: Path, before: Path, out: Path, console: Console) -> N
     found = [{"measure": s.measure, "unit": s.unit, "before": plain(s.before), "after": plain(s.after)} for s in scores]
     write_text(out, json.dumps({"edits": found, "provenance": provenance([target, before])}, indent=1) + "\n")
     say(console, f"wrote {out}")
-    say(console, f"next: mdtool render {target} --beside {before} --ghost --show targets --out video.mp4")
+    shown = ("--beside", before, "--ghost", "--show", "targets")
+    say_next(console, "mdtool", "render", target, *shown, "--out", "video.mp4")

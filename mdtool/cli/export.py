@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdtool.cli.terminal import say
+from mdtool.cli.terminal import say, say_next
+from mdtool.wording import counted, file_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ def export(
     from rich.console import Console
     from rich.progress import track
 
-    from mdtool.atomic import require_writable
+    from mdtool.atomic import require_name, require_writable
     from mdtool.body.choice import named_body
     from mdtool.data.threads import one_thread
     from mdtool.errors import MdtoolError
@@ -106,7 +106,7 @@ def export(
     from mdtool.export.target import ANY, TARGETS
     from mdtool.motion.file import read_motions
 
-    out = out or file.with_suffix(".glb")
+    out = out or require_name(file).with_suffix(".glb")
     kind = out.suffix.lower()
     if kind not in _SUFFIXES:
         raise MdtoolError(f"cannot tell the format of {out}: end its name in {', '.join(_SUFFIXES)}")
@@ -145,25 +145,25 @@ def export(
             for path, motion in track(pairs, "writing", console=console, transient=True, disable=hidden):
                 write(path, motion)
     took_s = time.perf_counter() - started_s
-    frames, size = sum(map(len, clips)), sum(path.stat().st_size for path in files) / 1e6
+    frames, size = sum(map(len, clips)), sum(path.stat().st_size for path in files)
     name = f"{out}" if len(files) == 1 else f"{files[0]} … {files[-1].name}"
-    clip_word = "clip" if len(clips) == 1 else "clips"
-    say(console, f"wrote {name}: {len(clips)} {clip_word}, {frames:,} frames, {size:.2f} MB, {took_s:.2f} s")
-    read_back = [shlex.quote(str(files[0] if len(files) == 1 else out.parent))]
+    told = f"{counted(len(clips), 'clip')}, {counted(frames, 'frame')}, {file_size(size)}"
+    say(console, f"wrote {name}: {told}, {took_s:.2f} s")
+    read_back: list[object] = [files[0] if len(files) == 1 else out.parent]
     if kind == ".bvh" and len(files) > 1:
         from mdtool.export.bvh import write_labels
 
         labels = out.with_name(f"{out.stem}-labels.csv")
         write_labels(labels, files, clips)
         say(console, f"wrote {labels}: the actions of the clips, which BVH cannot say")
-        read_back += ["--labels", shlex.quote(str(labels))]
+        read_back += ["--labels", labels]
     clicks = {".glb": target.glb_clicks, ".bvh": target.bvh_clicks}.get(kind)
     if program and clicks:
         say(console, f"in {program.value.capitalize()}: {clicks}")
     if columns is Columns.positions:
-        say(console, f"next: mdtool export {shlex.quote(str(file))} --out {shlex.quote(str(out))} --columns both")
+        say_next(console, "mdtool", "export", file, "--out", out, "--columns", "both")
     else:
-        say(console, f"next: mdtool preprocess {kind[1:]} {' '.join(read_back)}")
+        say_next(console, "mdtool", "preprocess", kind[1:], *read_back)
 
 
 def _writer(

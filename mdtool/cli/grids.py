@@ -22,8 +22,10 @@ def asked_grids(
     out: Path, frames: int | None, rates: list[float], seconds: float | None, times: Path | None
 ) -> list[Grid]:
     """What was asked for: one grid, one per frame rate, or the instants of a file."""
+    from mdtool.atomic import require_name
     from mdtool.errors import MdtoolError
 
+    require_name(out)
     if frames is not None and seconds is not None:
         raise MdtoolError("--frames and --seconds both say how long: give one of them")
     if times is None:

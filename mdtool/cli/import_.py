@@ -7,13 +7,17 @@ from typing import Annotated
 
 import typer
 
-from mdtool.cli.terminal import say
+from mdtool.cli.numbers import finite
+from mdtool.cli.terminal import say, say_next
+from mdtool.wording import counted
 
 app = typer.Typer(no_args_is_help=True)
 
 _Out = Annotated[Path | None, typer.Option(help="Folder of the run; runs/NAME-OF-THE-FILE by default.")]
 _Actions = Annotated[Path | None, typer.Option(help="Text file, one action a line, for weights of other data.")]
-_Fps = Annotated[float | None, typer.Option(min=1, help="Frame rate; that of UESTC or HumanAct12 by default.")]
+_Fps = Annotated[
+    float | None, typer.Option(callback=finite, min=1, help="Frame rate; that of UESTC or HumanAct12 by default.")
+]
 
 
 @app.command()
@@ -59,7 +63,7 @@ def mdm(
     for note in notes:
         say(console, f"note: {note}")
     say(console, f"wrote {folder.path}  (step {folder.newest_step()}, weights {', '.join(folder.tracks())})")
-    say(console, f"next: mdtool sample {folder.path}")
+    say_next(console, "mdtool", "sample", folder.path)
 
 
 @app.command()
@@ -86,5 +90,8 @@ def recogniser(
     config = folder.read_config()
     if config.method == "gru-recogniser" and rest_joints is None:
         say(console, "note: joints are those of mdtool's skeleton; SMPL's rest joints as --rest-joints are exact")
-    say(console, f"wrote {folder.path}  ({config.method}, {len(config.actions)} actions at {config.fps:g} fps)")
-    say(console, f"next: mdtool evaluate --recogniser {folder.path}")
+    say(
+        console,
+        f"wrote {folder.path}  ({config.method}, {counted(len(config.actions), 'action')} at {config.fps:g} fps)",
+    )
+    say_next(console, "mdtool", "evaluate", "--recogniser", folder.path)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdtool.cli.terminal import say
+from mdtool.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +41,8 @@ def _motions(path: Path, console: Console) -> None:
     motions = read_motions(path)
     lengths, seconds = motions.lengths, float((motions.lengths / motions.fps).sum())
     rates = ", ".join(f"{rate:g}" for rate in sorted(set(motions.fps.tolist())))
-    say(console, f"{path}: motion file, {len(motions)} clips, {len(motions.rot6d)} frames, {seconds:.1f} s")
+    size = f"{counted(len(motions), 'clip')}, {counted(len(motions.rot6d), 'frame')}"
+    say(console, f"{path}: motion file, {size}, {seconds:.1f} s")
     say(
         console,
         f"frame rate {rates} fps; {lengths.min()} to {lengths.max()} frames a clip, median {np.median(lengths):g}",
@@ -71,7 +73,7 @@ def _run(path: Path, console: Console) -> None:
     config = folder.read_config()
     say(console, f"{path}: run of {config.method}, preset {config.preset}")
     source = f"data: {config.data}" if config.imported is None else f"imported from {config.imported}"
-    say(console, f"{source}, {len(config.actions)} actions at {config.fps:g} fps")
+    say(console, f"{source}, {counted(len(config.actions), 'action')} at {config.fps:g} fps")
     if not folder.steps():
         say(console, "no weights yet")
         return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mdtool.cli.terminal import say
+from mdtool.cli.numbers import finite
+from mdtool.cli.terminal import say, say_next, typed
 
 
 def phase(
@@ -27,7 +27,9 @@ def phase(
     count: Annotated[
         int | None, typer.Option(min=5, help="Motions per set and seed; 1000, or 200 if shortened.")
     ] = None,
-    fps: Annotated[float | None, typer.Option(min=1, help="Frame rate of BVH and synthetic motion; 20.")] = None,
+    fps: Annotated[
+        float | None, typer.Option(callback=finite, min=1, help="Frame rate of BVH and synthetic motion; 20.")
+    ] = None,
     beyond: Annotated[
         bool, typer.Option(help="In phase 2: min-SNR and decay weighting, and Switch EMA, beside the thesis's runs.")
     ] = True,
@@ -56,11 +58,11 @@ def phase(
         if stage.makes is not None and stage.makes.exists():
             say(console, f"{stage.makes} is there already")
             continue
-        say(console, f"mdtool {shlex.join(stage.words)}")
+        say(console, typed("mdtool", *stage.words))
         code = _in_ranks(stage.words, ranks) if stage.sharded and ranks > 1 else _here(stage.words)
         if code:
             raise typer.Exit(code)
-    say(console, f"next: open {out / 'report' / 'report.md'}")
+    say_next(console, "open", out / "report" / "report.md")
 
 
 def _here(words: tuple[str, ...]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdtool.cli.terminal import say
+from mdtool.cli.numbers import finite
+from mdtool.cli.terminal import say, say_next, typed
+from mdtool.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,12 +26,14 @@ app = typer.Typer(no_args_is_help=True, help="Make a motion file from recordings
 
 DEFAULT_OUT = Path("motions.h5")
 Out = Annotated[Path, typer.Option("--out", "-o", help="Motion file to write.")]
-Fps = Annotated[float | None, typer.Option(help="Resample to this frame rate; native rates otherwise.")]
+Fps = Annotated[
+    float | None, typer.Option(callback=finite, help="Resample to this frame rate; native rates otherwise.")
+]
 Maps = Annotated[
     list[Path] | None, typer.Option("--map", help="Skeleton map (TOML) tried before the built-in ones; repeatable.")
 ]
 WriteMap = Annotated[Path | None, typer.Option(help="Write a map to fill in for the first unknown skeleton, and stop.")]
-TestFraction = Annotated[float, typer.Option(help="Share of each action's clips that is for testing.")]
+TestFraction = Annotated[float, typer.Option(callback=finite, help="Share of each action's clips that is for testing.")]
 
 
 class Split(StrEnum):
@@ -72,7 +75,7 @@ def bvh(
     if write_map is None:
         gather_into(out, batch, "bvh", fps, split, test_fraction, [*(labels or []), *(maps or [])])
         return
-    start_map(batch, write_map, sources, Console(markup=False))
+    start_map(batch, write_map, sources, Console(markup=False), "bvh", {"--labels": labels, "--map": maps})
 
 
 def gather_into(
@@ -123,9 +126,10 @@ def synthetic(
     ] = None,
     clips: Annotated[int, typer.Option(help="Clips per action.", min=1)] = 60,
     seed: Annotated[int, typer.Option(help="Seed of all variation.")] = 0,
-    fps: Annotated[float | None, typer.Option(help="Frames per second; 30 by default.", min=1)] = None,
+    fps: Annotated[float | None, typer.Option(callback=finite, help="Frames per second; 30 by default.", min=1)] = None,
     test_fraction: Annotated[
-        float | None, typer.Option(help="Share of each action's clips that is for testing; 0.2 by default.")
+        float | None,
+        typer.Option(callback=finite, help="Share of each action's clips that is for testing; 0.2 by default."),
     ] = None,
     layout: Annotated[
         Layout | None,
@@ -203,17 +207,17 @@ def _write_raw(console: Console, layout: Layout, folder: Path, clips: int, seed:
             motions = write_raw_humanact12(folder, clips, seed, show)
     say(
         console,
-        f"wrote {folder}: {len(motions)} clips of stand-ins for {len(actions)} actions, as {layout.value} has them",
+        f"wrote {folder}: {counted(len(motions), 'clip')} of stand-ins for {len(actions)} actions, "
+        f"as {layout.value} has them",
     )
     if out is not None:
         write_motions(
             out, MotionSet.from_clips(motions, actions, provenance(source=f"synthetic {layout.value}", seed=seed))
         )
         say(console, f"wrote {out}: the motions that went in")
-    typed = shlex.quote(str(folder))
-    say(console, f"next: mdtool preprocess {layout.value} {typed}")
+    say_next(console, "mdtool", "preprocess", layout.value, folder)
     if layout is Layout.uestc:
-        say(console, f"or:   mdtool preprocess uestc {typed} --from-vibe-tracks")
+        say(console, f"or:   {typed('mdtool', 'preprocess', 'uestc', folder, '--from-vibe-tracks')}")
 
 
 @contextmanager
@@ -266,17 +270,24 @@ def summarise(
     rates = ", ".join(f"{rate:g}" for rate in np.unique(motions.fps))
     left_out = f", {skipped} skipped" if skipped else ""
     speed = f"{source_frames:,} frames in {elapsed_s:.1f} s, {source_frames / max(elapsed_s, 1e-9):,.0f} frames/s"
-    say(
-        console,
-        f"wrote {out}: {len(motions)} clips{left_out}, {motions.lengths.sum():,} frames at {rates} fps ({speed})",
-    )
-    say(console, "next: mdtool train" + ("" if out == DEFAULT_OUT else f" {shlex.quote(str(out))}"))
+    made = f"{counted(len(motions), 'clip')}{left_out}, {counted(int(motions.lengths.sum()), 'frame')}"
+    say(console, f"wrote {out}: {made} at {rates} fps ({speed})")
+    say_next(console, "mdtool", "train", *([] if out == DEFAULT_OUT else [out]))
 
 
 def start_map(
-    batch: BvhBatch | FileBatch, path: Path, sources: list[Path], console: Console, verb: str = "bvh"
+    batch: BvhBatch | FileBatch,
+    path: Path,
+    sources: list[Path],
+    console: Console,
+    verb: str,
+    options: dict[str, list[Path] | None],
 ) -> None:
-    """Write a map to fill in for the first recording that no map fits, or for the first one."""
+    """Write a map to fill in for the first recording that no map fits, or for the first one.
+
+    Args:
+        options: those of the command that are to be typed again with the new map, and their files.
+    """
     from mdtool.atomic import write_text
     from mdtool.data.bvh_template import map_template
     from mdtool.errors import MdtoolError
@@ -286,5 +297,5 @@ def start_map(
     recording = batch.unknown_recording()
     write_text(path, map_template(recording))
     say(console, f"wrote {path} for the {len(recording.joints)} joints of {recording.source}: check and complete it")
-    typed = " ".join(shlex.quote(str(source)) for source in sources)
-    say(console, f"next: mdtool preprocess {verb} {typed} --map {shlex.quote(str(path))}")
+    given = [word for option, values in options.items() for value in values or [] for word in (option, value)]
+    say_next(console, "mdtool", "preprocess", verb, *sources, *given, "--map", path)

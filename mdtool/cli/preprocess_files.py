@@ -41,7 +41,7 @@ def glb(
     if write_map is None:
         gather_into(out, batch, "glb", fps, split, test_fraction, maps or [])
         return
-    start_map(batch, write_map, sources, Console(markup=False), "glb")
+    start_map(batch, write_map, sources, Console(markup=False), "glb", {"--map": maps})
 
 
 def npz(

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from mdtool.cli.numbers import finite
 from mdtool.cli.preprocess import DEFAULT_OUT, Out, reading_bar, summarise
 from mdtool.cli.preprocess_uestc import Align
 from mdtool.cli.terminal import say
+from mdtool.wording import counted
 
 
 def humanact12(
@@ -19,7 +21,10 @@ def humanact12(
     ] = None,
     out: Out = DEFAULT_OUT,
     fps: Annotated[
-        float, typer.Option(min=1, help="Frame rate to write: the data set does not state it, MDM plays it at 20.")
+        float,
+        typer.Option(
+            callback=finite, min=1, help="Frame rate to write: the data set does not state it, MDM plays it at 20."
+        ),
     ] = 20.0,
     align_first_frame: Align = False,
 ) -> None:
@@ -37,7 +42,7 @@ def humanact12(
     path = find_humanact12(folder)
     require_writable(out)
     data = read_humanact12(path)
-    say(console, f"{path}: {len(data):,} clips (the data set has about {CLIPS:,})")
+    say(console, f"{path}: {counted(len(data), 'clip')} (the data set has about {CLIPS:,})")
     with reading_bar(console, len(data)) as show:
         gathered = gather(data.clips(fps, align_first_frame), on_reading=show)
     record = provenance(

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from mdtool.cli.terminal import progress_bar, say
+from mdtool.cli.numbers import finite
+from mdtool.cli.terminal import progress_bar, say, say_next
 
 
 def rates(
@@ -16,8 +17,10 @@ def rates(
     features: Annotated[
         Path | None, typer.Option(help="Run of clip-features, for clip-FID; without it reconstruction alone.")
     ] = None,
-    fps: Annotated[list[float] | None, typer.Option(min=1, help="Rates; 20, 40, 60, 100, 120 by default.")] = None,
-    count: Annotated[int, typer.Option(min=40, help="Clips per side of clip-FID.")] = 4000,
+    fps: Annotated[
+        list[float] | None, typer.Option(callback=finite, min=1, help="Rates; 20, 40, 60, 100, 120 by default.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=40, max=1_000_000, help="Clips per side of clip-FID.")] = 4000,
     fits: Annotated[int, typer.Option(min=1, help="Recordings per split that are fitted for reconstruction.")] = 100,
     weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of samples and clips.")] = 0,
@@ -93,7 +96,7 @@ def rates(
             shown.add_row(*(_cell(row[key], units if key.endswith("_m") else 1.0) for key in columns))
         console.print(shown)
     say(console, f"wrote {out}")
-    say(console, f"next: mdtool sample {run} --fps {asked[-1]:g}")
+    say_next(console, "mdtool", "sample", run, "--fps", f"{asked[-1]:g}")
 
 
 def _cell(value: float | None, units: float) -> str:

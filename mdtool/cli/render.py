@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from mdtool.cli.numbers import finite
 from mdtool.cli.render_page import CLIPS_IN_PAGE, is_page, render_page
-from mdtool.cli.terminal import progress_bar, say
+from mdtool.cli.terminal import progress_bar, say, say_next
+from mdtool.wording import counted, file_size
 
 if TYPE_CHECKING:
     from mdtool.motion.motion import Motion
@@ -58,7 +60,8 @@ def render(
     ghost: Annotated[bool, typer.Option("--ghost", help="Draw --beside as a ghost over the clip.")] = False,
     size: Annotated[str | None, typer.Option(help="Pixels; 1280x720, or 640x360 for .gif and .webp.")] = None,
     fps: Annotated[
-        float | None, typer.Option(min=1, max=120, help="Frames per second; 30, or 20 for .gif and .webp.")
+        float | None,
+        typer.Option(callback=finite, min=1, max=120, help="Frames per second; 30, or 20 for .gif and .webp."),
     ] = None,
     camera: Annotated[
         CameraChoice, typer.Option(help="Follow the body, show the whole path, or go round.")
@@ -66,7 +69,9 @@ def render(
     show: Annotated[
         str, typer.Option(help="Also draw: contacts, trails, targets (of an edit); several with commas.")
     ] = "",
-    seconds: Annotated[float | None, typer.Option(min=0.01, help="Show at most so much of every clip.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(callback=finite, min=0.01, help="Show at most so much of every clip.")
+    ] = None,
     style: Annotated[
         StyleChoice, typer.Option(help="A .png of whole clips: every k-th frame, or key poses.")
     ] = StyleChoice.STRIP,
@@ -93,13 +98,13 @@ def render(
 
     from rich.console import Console
 
-    from mdtool.atomic import require_writable
+    from mdtool.atomic import require_name, require_writable
     from mdtool.body.choice import named_body
     from mdtool.errors import MdtoolError
     from mdtool.render.exhibit import compared, exhibits, with_marks
     from mdtool.render.picture import RenderOptions, check_output, render_exhibits
 
-    out = out or file.with_suffix(".mp4")
+    out = out or require_name(file).with_suffix(".mp4")
     options = RenderOptions(
         size=_size(size),
         fps=fps,
@@ -130,6 +135,7 @@ def render(
     if page:
         follow = camera is CameraChoice.track
         say(console, render_page(out, (file, beside), pick.indices, pick.clips, pick.others, person, follow, captions))
+        say_next(console, "open", out)
         return
     shown = exhibits(pick.clips) if beside is None else compared(pick.pairs, _names(file, beside), ghost)
     if "targets" in options.show:
@@ -138,12 +144,12 @@ def render(
     with progress_bar(console, "drawing") as progress:
         rendered = render_exhibits(out, shown, person, options, progress)
     took_s = time.monotonic() - started_s
-    told = f"{len(pick.indices)} clips" if len(pick.indices) > 1 else _named(pick.indices[0], pick.clips[0])
+    told = counted(len(pick.indices), "clip") if len(pick.indices) > 1 else _named(pick.indices[0], pick.clips[0])
     if beside is not None:
         told += f" {'with ghosts' if ghost else 'beside those'} of {beside}"
-    say(console, f"wrote {out}: {told}, {_extent(rendered)}, {_file_size(out)}, {took_s:.1f} s")
+    say(console, f"wrote {out}: {told}, {_extent(rendered)}, {file_size(out.stat().st_size)}, {took_s:.1f} s")
     following = out.with_suffix(".mp4") if picture else "strip.png"
-    say(console, f"next: mdtool render {file} --clip {pick.indices[0]} --out {following}")
+    say_next(console, "mdtool", "render", file, "--clip", pick.indices[0], "--out", following)
 
 
 class _Pick(NamedTuple):
@@ -212,9 +218,3 @@ def _extent(rendered: Rendered) -> str:
     """Picture size and, for a film, its length."""
     size = f"{rendered.width}x{rendered.height}"
     return size if rendered.fps is None else f"{rendered.frames / rendered.fps:.1f} s at {rendered.fps:g} fps, {size}"
-
-
-def _file_size(path: Path) -> str:
-    """Bytes as kB or MB."""
-    size = path.stat().st_size
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"

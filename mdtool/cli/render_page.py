@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mdtool.wording import counted, file_size
+
 if TYPE_CHECKING:
     from mdtool.body.skinning import Body
     from mdtool.motion.motion import Motion
@@ -73,8 +75,7 @@ def render_page(
     write_motion_page(out, file.stem, columns, rows, body, Start(follow, captions))
     count = len(clips) * len(columns)
     size = out.stat().st_size
-    wrote = f"wrote {out}: {count} motion{'s' * (count != 1)}, {size / 1e6:.1f} MB, plays in any browser, offline"
-    return f"{wrote}\nnext: open {out}"
+    return f"wrote {out}: {counted(count, 'motion')}, {file_size(size)}, plays in any browser, offline"
 
 
 def _told_apart(first: Path, second: Path) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mdtool.cli.terminal import say
+from mdtool.cli.terminal import say, say_next
+from mdtool.wording import file_size
 
 
 def report(
@@ -43,8 +44,8 @@ def report(
 
         require_writable(out)
         parts = write_report_page(out, study)
-        say(console, f"wrote {out}: {', '.join(parts).lower()}; {out.stat().st_size / 1e6:.1f} MB, works offline")
-        say(console, f"next: open {out}")
+        say(console, f"wrote {out}: {', '.join(parts).lower()}; {file_size(out.stat().st_size)}, works offline")
+        say_next(console, "open", out)
         return
     require_writable(out / "report.md")
     columns = (TextColumn("drawing poses"), BarColumn(), MofNCompleteColumn())
@@ -56,5 +57,6 @@ def report(
             say(console, f"({claim.name}) {claim.sentence}: {claim.verdict}. {claim.evidence}")
     say(console, f"wrote {written[0]} and {len(written) - 1} tables and figures beside it")
     run = next((run.path for run in study.runs if run.samples), study.runs[-1].path)
-    follow = f"mdtool render {run / 'samples.h5'} --out video.mp4" if (run / "samples.h5").exists() else ""
-    say(console, f"next: {follow or f'mdtool sample {run}'}")
+    samples = run / "samples.h5"
+    follow = ("render", samples, "--out", "video.mp4") if samples.exists() else ("sample", run)
+    say_next(console, "mdtool", *follow)

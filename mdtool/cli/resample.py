@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from mdtool.cli.terminal import progress_bar, say
+from mdtool.cli.numbers import finite
+from mdtool.cli.terminal import progress_bar, say, say_next
+from mdtool.wording import counted
 
 
 def resample(
     source: Annotated[Path, typer.Argument(help="Motion file.")],
-    fps: Annotated[float, typer.Option(min=1, max=1000, help="Frames per second of the result.")],
+    fps: Annotated[float, typer.Option(callback=finite, min=1, max=1000, help="Frames per second of the result.")],
     out: Annotated[Path, typer.Option(help="Motion file to write.")] = Path("resampled.h5"),
     method: Annotated[
         str, typer.Option(help="slerp: between the recorded frames. nerm: by the field of --run, fitted to each clip.")
@@ -76,5 +78,5 @@ def resample(
         checkpoint_sha256=None if run is None else sha256,
     )  # fmt: skip
     write_motions(out, result)
-    say(console, f"wrote {out}: {len(result)} motions at {fps:g} fps, {say_of}")
-    say(console, f"next: mdtool render {out} --out video.mp4")
+    say(console, f"wrote {out}: {counted(len(result), 'motion')} at {fps:g} fps, {say_of}")
+    say_next(console, "mdtool", "render", out, "--out", "video.mp4")

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mdtool.cli.grids import asked_grids
-from mdtool.cli.terminal import say
+from mdtool.cli.numbers import finite
+from mdtool.cli.terminal import say, say_next
+from mdtool.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
     from mdtool.methods.generate import Generator
@@ -28,24 +32,30 @@ def sample(
     steps: Annotated[int | None, typer.Option(min=1, help="Diffusion steps; fewer is faster.")] = None,
     sampler: Annotated[str | None, typer.Option(help="ddpm, ddim or heun; the preset's own by default.")] = None,
     guidance: Annotated[
-        float | None, typer.Option(help="Classifier-free guidance scale, 1 is off; the preset's own by default.")
+        float | None,
+        typer.Option(callback=finite, help="Classifier-free guidance scale, 1 is off; the preset's own by default."),
     ] = None,
     temperature: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Scale of ddpm's step noise; below 1: likelier, less various motion."),
+        typer.Option(
+            callback=finite, min=0, max=1, help="Scale of ddpm's step noise; below 1: likelier, less various motion."
+        ),
     ] = None,
     autoguidance: Annotated[
-        float | None, typer.Option(help="Scale of guidance by an earlier step of the run; 1 is off. Needs --guide.")
+        float | None,
+        typer.Option(callback=finite, help="Scale of guidance by an earlier step of the run; 1 is off. Needs --guide."),
     ] = None,
     guide: Annotated[
         int | None, typer.Option(min=1, help="Kept step to guide away from, such as a quarter of the training.")
     ] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames per motion; as trained by default.")] = None,
     fps: Annotated[
-        list[float] | None, typer.Option(min=1, help="Frame rate, of a run with a time axis; repeat for several files.")
+        list[float] | None,
+        typer.Option(callback=finite, min=1, help="Frame rate, of a run with a time axis; repeat for several files."),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.01, help="Length instead of --frames; beyond the time axis it is chained.")
+        float | None,
+        typer.Option(callback=finite, min=0.01, help="Length instead of --frames; beyond the time axis it is chained."),
     ] = None,
     times: Annotated[
         Path | None, typer.Option(help="File of instants in seconds, in any order, to make the poses of.")
@@ -63,12 +73,14 @@ def sample(
     `torchrun --nproc-per-node 4 -m mdtool sample …` shares the batches among four processes; the motions are the same.
     """
     import time
+    from itertools import cycle, islice
 
     from rich.console import Console
     from rich.progress import Progress
 
     from mdtool.atomic import require_writable
     from mdtool.errors import MdtoolError
+    from mdtool.methods.generate import require_memory
     from mdtool.motion.file import provenance, write_motions
     from mdtool.training.distributed import join
     from mdtool.training.run import load_generator, newest_run
@@ -94,9 +106,10 @@ def sample(
         if name not in generator.actions:
             raise MdtoolError(f"unknown action {name!r}: {run} knows {', '.join(generator.actions)}")
     labels = [generator.actions.index(name) for name in action or generator.actions] if generator.conditional else [-1]
-    wanted = [labels[k % len(labels)] for k in range(count)]
+    wanted = islice(cycle(labels), count)
     if count <= batch * (ranks.world - 1):
-        say(console, f"note: {count} motions in batches of {batch} leave ranks idle; a smaller --batch gives them work")
+        few = f"{counted(count, 'motion')} in batches of {batch}"
+        say(console, f"note: {few} leave ranks idle; a smaller --batch gives them work")
     origin = provenance(
         run=str(run), weights=generator.weights, checkpoint_sha256=generator.sha256, seed=seed, first=first,
         steps=steps, sampler=sampler, guidance=guidance, temperature=temperature,
@@ -112,16 +125,18 @@ def sample(
         except MdtoolError as error:
             raise MdtoolError(f"{run}: {error}") from error
         return
-    for grid in grids:
+    lengths = [
+        grid.frames if seconds is None else max(round(seconds * (grid.fps or generator.fps)), 1) for grid in grids
+    ]
+    require_memory(count, max(length or generator.frames for length in lengths))
+    actions = list(wanted)
+    for grid, length in zip(grids, lengths, strict=True):
         started_s = time.monotonic()
-        length = grid.frames
-        if seconds is not None:
-            length = max(round(seconds * (grid.fps or generator.fps)), 1)
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("sampling", total=count)
             try:
                 motions = generator.sample(
-                    wanted,
+                    actions,
                     seed,
                     first,
                     batch,
@@ -139,17 +154,17 @@ def sample(
         took_s = time.monotonic() - started_s
         say(
             console,
-            f"wrote {grid.out}: {count} motions of {motions.lengths[0]} frames at {motions.fps[0]:g} fps "
-            f"from {run} ({generator.weights}), {took_s:.1f} s",
+            f"wrote {grid.out}: {counted(count, 'motion')} of {counted(int(motions.lengths[0]), 'frame')} "
+            f"at {motions.fps[0]:g} fps from {run} ({generator.weights}), {took_s:.1f} s",
         )
     ranks.leave()
-    say(console, f"next: mdtool render {grids[0].out} --out video.mp4")
+    say_next(console, "mdtool", "render", grids[0].out, "--out", "video.mp4")
 
 
 def _stream(
     console: Console,
     generator: Generator,
-    labels: list[int],
+    labels: Iterable[int],
     seed: int,
     first: int,
     frames: int | None,
@@ -173,4 +188,4 @@ def _stream(
     if made[1:]:
         said += f", then {median(made[1:]):.1f} and {median(posed[1:]):.1f} ms (median of {len(made) - 1})"
     say(console, said)
-    say(console, f"next: mdtool render {name} --out video.mp4")
+    say_next(console, "mdtool", "render", name, "--out", "video.mp4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +22,16 @@ class ShowProgress(Protocol):
 def say(console: Console, text: str, style: str = "") -> None:
     """Print one line; a path in it stays in one piece, so that it can be copied, and its brackets stay brackets."""
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def say_next(console: Console, *words: object) -> None:
+    """Print the command to try next, as it can be typed."""
+    say(console, f"next: {typed(*words)}")
+
+
+def typed(*words: object) -> str:
+    """A command line whose words are quoted where the shell needs it."""
+    return shlex.join(map(str, words))
 
 
 @contextmanager

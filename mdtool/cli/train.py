@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mdtool.cli.terminal import say
+from mdtool.cli.numbers import finite
+from mdtool.cli.terminal import say, say_next
 
 DEFAULT_PRESET = {
     "mdm": "small",
@@ -37,7 +38,8 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/PRESET by default.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,
     ema: Annotated[
-        list[float] | None, typer.Option(help="Decay of a track of averaged weights; repeat for several tracks.")
+        list[float] | None,
+        typer.Option(callback=finite, help="Decay of a track of averaged weights; repeat for several tracks."),
     ] = None,
     sampler: Annotated[
         str | None, typer.Option(help="Timestep sampler: uniform, or loss-aware (importance sampling).")
@@ -120,8 +122,9 @@ def train(
         say(console, f"stopped; everything is saved in {folder.path}: the same command goes on from there")
         raise typer.Exit(130)
     say(console, f"wrote {folder.path}  (step {folder.newest_step()}, weights {', '.join(folder.tracks())})")
+    with_codebook = ("--set", "model.time_encoding=cca", "--set", f"model.codebook={folder.path}")
     follow = {
-        "nerm-codebook": f"mdtool train --method nerm --set model.time_encoding=cca --set model.codebook={folder.path}",
-        "clip-features": f"mdtool rates RUN --features {folder.path}",
-    }.get(run.method, f"mdtool sample {folder.path}" if makes_motion(run.method) else "mdtool evaluate")
-    say(console, f"next: {follow}")
+        "nerm-codebook": ("train", "--method", "nerm", *with_codebook),
+        "clip-features": ("rates", "RUN", "--features", folder.path),
+    }.get(run.method, ("sample", folder.path) if makes_motion(run.method) else ("evaluate",))
+    say_next(console, "mdtool", *follow)

@@ -19,6 +19,7 @@ from mdtool.evaluation.memory import peak_megabytes
 from mdtool.evaluation.results import read_results
 from mdtool.methods.contract import FieldMethod
 from mdtool.training.checkpoint import RunFolder
+from mdtool.training.device import use_threads
 from mdtool.training.run import load_generator
 
 FAST_FPS = 120.0
@@ -91,7 +92,7 @@ def quality(run: Path) -> dict[str, Any]:
 
 def measure(run: str, batch: int, repeats: int, threads: int, fps: float) -> dict[str, Any]:
     """Speed and memory of one run, in the process that calls this; `fps` 0 is the run's own rate."""
-    torch.set_num_threads(threads)
+    use_threads(threads)
     generator = load_generator(run)
     method, about = generator.method, generator.method.describe()
     labels = [0] * batch

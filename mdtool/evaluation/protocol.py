@@ -24,6 +24,7 @@ from mdtool.evaluation.extrapolation import Extrapolation, fid_for_infinity
 from mdtool.evaluation.physical import Card, card
 from mdtool.evaluation.results import Results, Spread
 from mdtool.evaluation.rules import OURS, Rules
+from mdtool.methods.generate import require_memory
 from mdtool.motion.motion import SPLITS, TEST, TRAIN, MotionSet
 
 FEWEST = 5
@@ -103,6 +104,7 @@ def evaluate(
         count = count_of_samples(tested, recogniser.frames, count, notes)
     if count < FEWEST or not len(seeds):
         raise MdtoolError(f"an evaluation needs at least one seed and {FEWEST} motions per set, here {count}")
+    require_memory(count, recogniser.frames)
     pools = {split: pool(recordings, split, actions if rules.by_action else None) for split in splits}
     for split, clips in pools.items():
         note_draws(recordings, clips, SPLITS[split], recogniser.frames, count, notes)

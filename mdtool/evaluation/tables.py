@@ -12,6 +12,7 @@ from mdtool.evaluation.physical import Card
 from mdtool.evaluation.published import paper_row
 from mdtool.evaluation.results import Results, Spread
 from mdtool.evaluation.rules import PLUS_MINUS_IN_WORDS, PlusMinus
+from mdtool.wording import counted
 
 _SCORES = (
     # metric, heading, printed units in one, decimals
@@ -51,8 +52,9 @@ def score_table(results: Results) -> Table:
         caption += f"; FID of train against test recordings: {_spread(across, 1, 2, kind)}"
     if results.departures:
         caption += f"; not the published protocol: {', '.join(results.departures)}"
+    sets = f"{counted(results.count, 'motion')} × {counted(len(results.seeds), 'seed')}"
     table = Table(
-        title=f"protocol {results.rules.name}: {results.count} motions × {len(results.seeds)} seeds, "
+        title=f"protocol {results.rules.name}: {sets}, "
         f"{results.frames} frames at {results.fps:g} fps, recogniser {results.recogniser_sha256[:12]}",
         caption=caption,
         title_justify="left",
@@ -99,7 +101,7 @@ def protocol_table(evaluations: Sequence[Results]) -> Table:
 def card_table(card: Card) -> Table:
     """The physical card: mean over clips, and what 1 clip in 20 exceeds."""
     compared = card.reference_clips > 0
-    title = f"physical card, {card.clips} clips" + (f" beside {card.reference_clips}" if compared else "")
+    title = f"physical card, {counted(card.clips, 'clip')}" + (f" beside {card.reference_clips}" if compared else "")
     table = Table(title=title, title_justify="left")
     table.add_column("metric")
     table.add_column("unit")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import FieldMethod, Method, sample_generators
 from mdtool.methods.timeline import decode_long, window_starts
+from mdtool.motion.file import frame_bytes
 from mdtool.motion.kinematics import joint_positions
 from mdtool.motion.motion import Motion, MotionSet
 
@@ -41,6 +43,22 @@ class Streamed(NamedTuple):
     """From the seed to rotations and root, ready to be written."""
     posed_s: float
     """From the seed to joint positions, forward kinematics included."""
+
+
+def require_memory(count: int, frames: int) -> None:
+    """Refuse to make more motions than this machine can hold: as clips, and joined into one set.
+
+    Raises:
+        MdtoolError: they do not fit.
+    """
+    if not hasattr(os, "sysconf"):  # no such question on Windows
+        return
+    needed, held = 2 * frame_bytes(count * frames), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > held:
+        raise MdtoolError(
+            f"{count:,} motions of {frames} frames need {needed / 1e9:,.0f} GB of memory, and this machine has "
+            f"{held / 1e9:,.0f}: give a lower --count"
+        )
 
 
 class Generator:
@@ -125,7 +143,7 @@ class Generator:
         return MotionSet.from_clips([clip for block in blocks for clip in block], self.actions)
 
     def stream(
-        self, actions: Sequence[int], seed: int, first: int = 0, frames: int | None = None
+        self, actions: Iterable[int], seed: int, first: int = 0, frames: int | None = None
     ) -> Iterator[Streamed]:
         """The motions of `sample`, one by one as they are made, each timed from its seed on."""
         for place, label in enumerate(actions):

@@ -34,6 +34,10 @@ from mdtool.motion.skeleton import JOINTS
 FORMAT = "mdtool-motion"
 VERSION = 1
 SKELETON = "smpl-24"
+FARTHEST_M = 1e5
+"""Where nobody walks, and float32 has less than a centimetre left."""
+_SHORTEST = 1e-6
+"""Length of a row of a rotation beneath which it tells no direction."""
 _REQUIRED = ("rot6d", "root", "start", "fps", "action", "split")
 _NUMBERS = ("fps", "action", "split", "betas", "noise")
 _PER_CLIP = (*_NUMBERS, "subject", "name", "text")
@@ -213,6 +217,23 @@ def _check_content(path: Path, motions: MotionSet) -> None:
             raise MdtoolError(
                 f"{path} holds NaN or infinite numbers in {name}, first in clip {clip}: repair or drop it"
             )
+    for spoilt, problem in (
+        ((np.abs(motions.root) > FARTHEST_M).any(-1), f"a root farther than {FARTHEST_M:g} m from the origin"),
+        (_are_zero(motions.rot6d).any(-1), "a rotation with a row of zeros"),
+    ):
+        if spoilt.any():
+            row = int(spoilt.argmax())
+            clip = int(np.searchsorted(start, row, side="right") - 1)
+            raise MdtoolError(
+                f"{path} holds {problem}, first in clip {clip} at frame {row - start[clip]}: repair or drop it"
+            )
     if (motions.fps <= 0).any():
         clip = int(np.argmax(motions.fps <= 0))
         raise MdtoolError(f"{path} has a frame rate of {motions.fps[clip]:g} in clip {clip}: it must be above 0")
+
+
+def _are_zero(rot6d: np.ndarray) -> np.ndarray:
+    """Which rows of rotations [F, 24, 6] tell no direction, so that no matrix can be made of them; [F, 48]."""
+    rows = rot6d.reshape(-1, 3)
+    short: np.ndarray = np.einsum("ij,ij->i", rows, rows) < _SHORTEST**2
+    return short.reshape(len(rot6d), -1)

@@ -16,6 +16,7 @@ from mdtool.errors import MdtoolError
 from mdtool.motion.motion import Motion
 from mdtool.page.arrays import body_to_json, bytes_of_clip, motion_to_json
 from mdtool.page.document import document
+from mdtool.wording import counted
 
 LARGEST_MB = 50
 """Pages beyond this take browsers seconds to open and phones out of memory."""
@@ -104,7 +105,7 @@ def write_motion_page(
     """
     check_size(rows, body)
     count = sum(motion is not None for row in rows for motion in row.motions)
-    facts = [" beside ".join(columns) if len(columns) > 1 else "", f"{count} motion{'s' * (count != 1)}"]
+    facts = [" beside ".join(columns) if len(columns) > 1 else "", counted(count, "motion")]
     words = " · ".join(html.escape(fact) for fact in facts if fact)
     content = f"""<header class="top"><h1>{html.escape(title)}</h1><p class="quiet">{words}</p></header>
 <main><div class="player" data-player>{NO_SCRIPT}</div></main>"""

@@ -10,6 +10,7 @@ from mdtool.evaluation.published import WHOLE
 from mdtool.evaluation.results import Results, Spread
 from mdtool.report.collect import Row, Run, Setup, Study
 from mdtool.report.published import HEADINGS, METRICS, PUBLISHED_ON, ROWS, TABLES
+from mdtool.wording import counted
 
 DECIMALS = {"fid_train": 2, "fid_test": 2, "accuracy": 3, "diversity": 2, "multimodality": 2}
 PLUS_MINUS = " ± "
@@ -69,7 +70,7 @@ def describe_setup(setup: Setup, results: Results) -> str:
     return (
         f"{results.data}, {len(results.actions)} actions, {results.frames} frames at {results.fps:g} fps; "
         f"protocol {setup.protocol}, recogniser {setup.recogniser_sha256[:12]}, "
-        f"{setup.count:,} motions × {setup.seeds} seed{'s' * (setup.seeds != 1)}"
+        f"{counted(setup.count, 'motion')} × {counted(setup.seeds, 'seed')}"
     )
 
 

@@ -7,6 +7,9 @@ import torch
 from mdtool.errors import MdtoolError
 from mdtool.networks.precision import use_fast_float32
 
+MOST_THREADS = 1024
+"""More than any machine has cores; from some tens of thousands on torch crashes."""
+
 
 def prepare(name: str, threads: int | None) -> torch.device:
     """Choose the device of this process and set its number of threads.
@@ -15,10 +18,10 @@ def prepare(name: str, threads: int | None) -> torch.device:
         name: auto (cuda when there is one), cpu, cuda, or cuda:1.
 
     Raises:
-        MdtoolError: no such device.
+        MdtoolError: no such device, or no sensible number of threads.
     """
     if threads is not None:
-        torch.set_num_threads(threads)
+        use_threads(threads)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -31,3 +34,16 @@ def prepare(name: str, threads: int | None) -> torch.device:
     else:
         use_fast_float32()
     return device
+
+
+def use_threads(threads: int) -> None:
+    """Set the number of CPU threads of this process.
+
+    Raises:
+        MdtoolError: more than `MOST_THREADS`, or none.
+    """
+    if not 1 <= threads <= MOST_THREADS:
+        raise MdtoolError(
+            f"--threads {threads}: give 1 to {MOST_THREADS}; more than the machine has cores gain nothing"
+        )
+    torch.set_num_threads(threads)

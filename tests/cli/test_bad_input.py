@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+import typer
 
-from mdtool.cli.app import main
+from mdtool.cli.app import app, main
+from mdtool.cli.numbers import finite
 from mdtool.motion.file import write_motions
 from mdtool.motion.motion import Motion, MotionSet
-from tests.cli.command_line import done, refused
+from tests.cli.command_line import done, mdtool, refused
 from tests.test_atomic import files_of_at_most
 
 Run = Callable[..., str]
@@ -221,3 +225,65 @@ def test_a_disk_that_fills_up_while_training_leaves_a_run_that_goes_on(
 
 def test_recordings_that_do_not_exist_are_not_passed_over(run: Run, motions: Path) -> None:
     assert "no such file: nothing.h5" in run("evaluate", "motions.h5", "--data", "nothing.h5")
+
+
+@pytest.mark.parametrize(
+    "words", ["render", "export", "render .", "evaluate x.h5 --out", "sample --fps 20 --fps 40 --out"]
+)
+def test_a_file_without_a_name(run: Run, words: str) -> None:
+    assert "'.' is no file: give its name" in run(*words.split(), *([] if words.endswith(".") else [""]))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sample --guidance nan",
+        "sample --seconds inf",
+        "evaluate --guidance inf",
+        "train --ema nan",
+        "ema runs/x nan",
+        "preprocess bvh x --fps nan",
+        "preprocess synthetic --test-fraction nan",
+    ],
+)
+def test_numbers_that_are_not_finite(run: Run, words: str) -> None:
+    told = run(*words.split())
+    option = next((word for word in reversed(words.split()) if word.startswith("--")), "[LENGTH]...")
+    assert f"{option} must be a finite number, not {words.split()[-1]}" in told
+
+
+@pytest.mark.parametrize("words", ["sample --temperature nan", "sample --fps nan", "edit x --seconds nan"])
+def test_numbers_outside_of_their_range_are_named(words: str) -> None:
+    ran = mdtool(*words.split())
+    assert ran.code == 2
+    assert words.split()[-2] in ran.err
+
+
+def test_every_number_of_a_command_must_be_finite() -> None:
+    def verbs(group: typer.Typer) -> Iterator[Callable[..., object]]:
+        yield from (command.callback for command in group.registered_commands if command.callback is not None)
+        for child in group.registered_groups:
+            assert child.typer_instance is not None
+            yield from verbs(child.typer_instance)
+
+    checked = []
+    for verb in verbs(app):
+        for name, hint in typing.get_type_hints(verb, include_extras=True).items():
+            if typing.get_origin(hint) is typing.Annotated and re.search(r"\bfloat\b", str(hint.__origin__)):
+                checked.append((verb.__name__, name, [word.callback for word in hint.__metadata__] == [finite]))
+    assert len(checked) > 20
+    assert [each for each in checked if not each[-1]] == []
+
+
+def test_settings_that_are_not_finite(run: Run, motions: Path) -> None:
+    assert "train.lr" in run("train", motions, "--preset", "debug", "--set", "train.lr=nan")
+
+
+def test_too_many_threads(run: Run, motions: Path, generator: Path) -> None:
+    for words in (("sample", generator), ("evaluate", motions), ("train", motions)):
+        assert "--threads 100000: give 1 to 1024" in run(*words, "--threads", 100_000)
+
+
+def test_more_motions_than_memory(run: Run, motions: Path, generator: Path) -> None:
+    many = "100,000,000,000 motions of 60 frames need"
+    assert many in run("sample", generator, "--count", 10**11)

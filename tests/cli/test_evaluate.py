@@ -160,6 +160,7 @@ def test_protocols_side_by_side_have_a_file_each(place: Path) -> None:
         (["runs/recogniser-debug"], "makes no motion"),
         (["sample.h5", "--recogniser", "runs/debug"], "not a recogniser"),
         (["sample.h5", "--data", "sample.h5", "--split", "test"], "no test clip"),
+        (["runs/debug", "--count", "100000000000"], "100,000,000,000 motions of 60 frames need .* lower --count"),
         (["sample.h5", "--count", "3"], "5 motions per set"),
         (["sample.h5", "--seeds", "1", "--count", "8", "--out", "motions.h5/results.json"], "cannot write"),
     ],

@@ -35,3 +35,8 @@ def test_runs_are_measured_and_stand_in_one_table(tmp_path: Path, monkeypatch: p
     assert [entry["method"] for entry in rows] == ["nerm", "mdm"]
     assert "motion_s_at_120" in rows[0]
     assert "motion_s_at_120" not in rows[1]
+
+
+def test_threads_that_no_machine_has_are_refused() -> None:
+    with pytest.raises(MdtoolError, match="--threads 100000: give 1 to"):
+        measure("nowhere", 1, 1, 100_000, 0.0)

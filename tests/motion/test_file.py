@@ -181,9 +181,9 @@ def group(name: str) -> Callable[[h5py.File], None]:
     return change
 
 
-def nan(name: str, row: int) -> Callable[[h5py.File], None]:
+def spoil(name: str, row: int, value: float = np.nan) -> Callable[[h5py.File], None]:
     """Spoil one row."""
-    return lambda opened: opened[name].__setitem__(row, np.nan)
+    return lambda opened: opened[name].__setitem__(row, value)
 
 
 DAMAGE: dict[str, tuple[Callable[[h5py.File], None], str]] = {
@@ -219,11 +219,13 @@ DAMAGE: dict[str, tuple[Callable[[h5py.File], None], str]] = {
     "unknown split": (put("split", np.array([0, 1, 2], np.uint8)), "split"),
     "no frame rate": (put("fps", np.array([20.0, 0.0, 20.0])), "frame rate"),
     "negative frame rate": (put("fps", np.array([20.0, -20.0, 20.0])), "frame rate"),
-    "NaN rotations": (nan("rot6d", 75), "in rot6d, first in clip 1"),
-    "NaN root": (nan("root", 212), "in root, first in clip 2"),
-    "NaN frame rate": (nan("fps", 0), "in fps, first in clip 0"),
-    "NaN latent": (nan("noise", 1), "in noise, first in clip 1"),
-    "NaN shape": (nan("betas", 2), "in betas, first in clip 2"),
+    "NaN rotations": (spoil("rot6d", 75), "in rot6d, first in clip 1"),
+    "NaN root": (spoil("root", 212), "in root, first in clip 2"),
+    "NaN frame rate": (spoil("fps", 0), "in fps, first in clip 0"),
+    "a root beyond every floor": (spoil("root", 80, 1e30), "farther than 100000 m from the origin, first in clip 1"),
+    "a rotation of zeros": (spoil("rot6d", 75, 0.0), "a row of zeros, first in clip 1 at frame 5"),
+    "NaN latent": (spoil("noise", 1), "in noise, first in clip 1"),
+    "NaN shape": (spoil("betas", 2), "in betas, first in clip 2"),
 }
 
 
