@@ -178,6 +178,22 @@ def printed(results: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def settings_of(asked: argparse.Namespace, checkpoint_sha256: str) -> dict[str, Any]:
+    """What decides a row, for the file."""
+    section = json.loads(asked.run_section)
+    return {"edits": asked.edits, "steps": asked.steps, "run": section, "checkpoint_sha256": checkpoint_sha256}
+
+
+def conflict(results: dict[str, dict[str, Any]], settings: dict[str, Any]) -> str:
+    """How rows were made otherwise; empty when they were not. What an older file does not tell counts as the same."""
+    for table, inputs in results.items():
+        for name, found in inputs.items():
+            for key, before in found["settings"].items():
+                if before != settings.get(key, before):
+                    return f"{key} {json.dumps(before)} for {table}, {name}, and not {json.dumps(settings[key])}"
+    return ""
+
+
 def main() -> None:
     """Run the tables that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -200,6 +216,9 @@ def main() -> None:
         return
     use_threads(asked.threads)
     generator = load_generator(asked.run)
+    settings = settings_of(asked, generator.sha256)
+    if different := conflict(results, settings):
+        parser.error(f"{asked.out} was made with {different}: give the same settings, or another --out")
     session = Session(generator, force=True)
     judge = load_recogniser(asked.recogniser) if asked.recogniser else None
     actions = asked.actions or generator.actions
@@ -219,15 +238,10 @@ def main() -> None:
             alone = [Chain((), len(source), True)] * len(plans)
             edits = search_all(session, plans, alone, None, None, lambda _: None)
             rows = [measured(edited, judge) for edited in edits]
-            done[source.name] = {"rows": rows, "cpu_s": time.process_time() - began_s, "settings": vars_of(asked)}
+            done[source.name] = {"rows": rows, "cpu_s": time.process_time() - began_s, "settings": settings}
             write_text(asked.out, json.dumps(results, indent=1))
             print(table, source.name, *line(rows), f"{done[source.name]['cpu_s']:.0f} s", sep=" | ", flush=True)
     print(printed(results))
-
-
-def vars_of(asked: argparse.Namespace) -> dict[str, Any]:
-    """What decides a row, for the file."""
-    return {"edits": asked.edits, "steps": asked.steps, "run": json.loads(asked.run_section)}
 
 
 if __name__ == "__main__":

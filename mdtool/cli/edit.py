@@ -34,7 +34,7 @@ def edit(
         list[str] | None,
         typer.Argument(
             metavar="FILE | refine FILE | complete FILE | inbetween FILE OTHER | blend FILE OTHER | path FILE CSV",
-            help="Motion file with a --request, or a short form that needs none.",
+            help="Motion file with a --request, or a short form that needs none; CSV has columns frame,x,z, in metres.",
         ),
     ] = None,
     request: Annotated[list[Path] | None, typer.Option(help="Edit request (YAML or JSON); repeat for several.")] = None,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mdtool.cli.terminal import say
+from mdtool.cli.terminal import say, say_next
 from mdtool.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def info(path: Annotated[Path, typer.Argument(help="Motion file, run folder or results.json.")]) -> None:
+def info(path: Annotated[Path, typer.Argument(help="Motion file, run, folder of runs, or results.json.")]) -> None:
     """Describe any of mdtool's files."""
     from rich.console import Console
 
@@ -24,7 +24,11 @@ def info(path: Annotated[Path, typer.Argument(help="Motion file, run folder or r
     if not path.exists():
         raise MdtoolError(f"no such file: {path}")
     if path.is_dir():
-        _run(path, console)
+        runs = [] if (path / "config.toml").exists() else sorted(found.parent for found in path.glob("*/config.toml"))
+        if runs:
+            _runs(path, runs, console)
+        else:
+            _run(path, console)
     elif path.suffix == ".json":
         _results(path, console)
     else:
@@ -63,6 +67,28 @@ def _motions(path: Path, console: Console) -> None:
     if motions.provenance.get("command"):
         made_by = f"made by: {motions.provenance['command']} (mdtool {motions.provenance.get('mdtool', '?')})"
         say(console, made_by)
+
+
+def _runs(path: Path, runs: list[Path], console: Console) -> None:
+    """A row per run; what is wrong with a damaged one stands under the table."""
+    from rich.table import Table
+
+    from mdtool.errors import MdtoolError
+    from mdtool.training.checkpoint import RunFolder
+
+    table, damaged = Table("run", "method", "preset", "steps", title=f"{path}: {counted(len(runs), 'run')}"), []
+    for folder in map(RunFolder, runs):
+        try:
+            config = folder.read_config()
+        except MdtoolError as error:
+            damaged.append(str(error))
+            continue
+        steps = f"{folder.newest_step() if folder.steps() else 0:,} of {config.train.steps:,}"
+        table.add_row(folder.path.name, config.method, config.preset, steps)
+    console.print(table)
+    for problem in damaged:
+        say(console, problem, "yellow")
+    say_next(console, "mdtool", "info", runs[0])
 
 
 def _run(path: Path, console: Console) -> None:

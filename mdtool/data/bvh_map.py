@@ -21,6 +21,8 @@ from mdtool.errors import MdtoolError
 from mdtool.motion.axes import BODY_VECTORS, BodyDirection
 from mdtool.motion.skeleton import JOINT_INDEX, JOINT_NAMES, PARENTS
 
+UNKNOWN = '"?"'
+"""What stands in a written map where only the user knows."""
 Direction = Literal["+x", "-x", "+y", "-y", "+z", "-z"]
 REQUIRED = (
     "pelvis", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "neck",
@@ -209,6 +211,11 @@ def first_unknown(readings: Iterable[BvhRecording | MdtoolError], maps: Sequence
 
 
 def _parse_map(text: str, source: str) -> SkeletonMap:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if UNKNOWN in line.partition("#")[0]:
+            raise MdtoolError(
+                f"{source}, line {number} is still to be filled in, where it has {UNKNOWN}: {line.strip()}"
+            )
     try:
         return SkeletonMap.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:

@@ -105,6 +105,12 @@ class LabelTable:
                 table[key] = label if table.get(key, label) == label else None
 
 
+def is_label_file(content: bytes) -> bool:
+    """Whether the first line of a table names columns for paths and actions."""
+    first = content.decode("utf-8-sig", "replace").partition("\n")[0]
+    return {"path", "action"} <= set(_find_columns(first.split(",")))
+
+
 def find_labels(container: Path, names: tuple[str, ...]) -> list[Path]:
     """Label files in or beside a folder or archive that know some of its members.
 

@@ -14,8 +14,9 @@ from mdtool.data.bvh_map import SkeletonMap, first_unknown, match_map
 from mdtool.data.bvh_motion import bvh_to_motion
 from mdtool.data.csv_motion import parse_csv
 from mdtool.data.defects import motion_defects
-from mdtool.data.gather import Clip, Reading, Skipped
+from mdtool.data.gather import Clip, Note, Reading, Skipped
 from mdtool.data.glb import GlbClip, read_glb
+from mdtool.data.labels import is_label_file
 from mdtool.data.npz_motion import parse_npz
 from mdtool.data.records import labelled
 from mdtool.errors import MdtoolError
@@ -26,8 +27,8 @@ class FileBatch:
     """The files of one kind in some folders and archives; iterating over it reads and converts them."""
 
     containers: list[Container]
-    convert: Callable[[bytes, str], Iterable[Clip | MdtoolError]]
-    """(content, name) → clips, or why one cannot be read."""
+    convert: Callable[[bytes, str], Iterable[Clip | Note | MdtoolError]]
+    """(content, name) → clips, or why one cannot be read, or what the file is instead."""
     maps: Sequence[SkeletonMap] = field(default=())
 
     @classmethod
@@ -41,12 +42,16 @@ class FileBatch:
 
     @classmethod
     def csv(cls, sources: Sequence[str | Path]) -> FileBatch:
-        """Motion tables.
+        """Motion tables; label files among them are passed over.
 
         Raises:
             MdtoolError: a source is missing or has no such file.
         """
-        return cls(_open(sources, ".csv"), lambda content, name: [parse_csv(content, name)])
+
+        def convert(content: bytes, name: str) -> list[Clip | Note | MdtoolError]:
+            return [Note(f"{name}: labels of clips, no motion") if is_label_file(content) else parse_csv(content, name)]
+
+        return cls(_open(sources, ".csv"), convert)
 
     @classmethod
     def glb(cls, sources: Sequence[str | Path], maps: Sequence[SkeletonMap] = ()) -> FileBatch:
@@ -82,6 +87,8 @@ class FileBatch:
             for clip in self.convert(content, name):
                 if isinstance(clip, MdtoolError):
                     yield _skipped(name, clip)
+                elif isinstance(clip, Note):
+                    yield clip
                 else:
                     yield replace(clip, warnings=(*clip.warnings, *motion_defects(clip.motion)))
         except MdtoolError as error:

@@ -47,6 +47,8 @@ class Obstacle:
     """[T, 3], metres."""
     yaw: np.ndarray
     """[T], radians about the vertical through the shape's own origin."""
+    name: str = ""
+    """What the request calls the shape."""
 
     def distance(self, points: Any) -> Coordinate:
         """Metres from points [..., T, K, 3] of frame t to the surface in frame t; [..., T, K]."""
@@ -83,7 +85,7 @@ def build_obstacle(spec: SolidSpec, frames: int, beside: str, world: Placement) 
     places = np.array([key[1] for key in keys], dtype=np.float64)
     shift = np.stack([np.interp(frame, times, places[:, axis]) for axis in range(3)], axis=1)
     yaws = np.unwrap(np.radians([float(key[2]) if len(key) > 2 else 0.0 for key in keys]))  # the shorter way round
-    return Obstacle(build_shape(spec, frames, beside, world), shift, np.interp(frame, times, yaws))
+    return Obstacle(build_shape(spec, frames, beside, world), shift, np.interp(frame, times, yaws), spec.kind)
 
 
 def build_shape(spec: ShapeSpec, frames: int, beside: str, world: Placement) -> Shape:

@@ -14,6 +14,7 @@ from mdtool.editing.request import FARTHEST_M, PathSpec, resolved
 from mdtool.errors import MdtoolError
 
 _SAMPLES_PER_PIECE = 24
+PATH_COLUMNS = "frame,x,z (metres)"
 
 
 def path_goals(spec: PathSpec, length: int, fps: float | None, beside: str, space: Placement) -> list[Goal]:
@@ -66,7 +67,8 @@ def read_path(path: Path) -> list[list[float]]:
         with open(path, newline="", encoding="utf-8") as stream:
             rows = [(number, row) for number, row in enumerate(csv.reader(stream), start=1) if any(row)]
     except (OSError, UnicodeDecodeError) as error:
-        raise MdtoolError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise MdtoolError(f"cannot read {path}: {reason}; a path is a CSV file of {PATH_COLUMNS}") from error
     points = []
     for place, (number, row) in enumerate(rows):
         try:
@@ -76,7 +78,7 @@ def read_path(path: Path) -> list[list[float]]:
                 continue
             point = []
         if len(point) != 3 or not np.isfinite(point).all():
-            raise MdtoolError(f"{path}:{number}: a path has three numbers per line, frame, x, z, not {','.join(row)!r}")
+            raise MdtoolError(f"{path}:{number}: a path has the columns {PATH_COLUMNS}, not {','.join(row)!r}")
         points.append(point)
     return points
 

@@ -14,7 +14,7 @@ FORMS = {
     "complete": ("FILE", "make up what --joints leaves out"),
     "inbetween": ("FILE OTHER", "from the last pose of one clip to the first of another"),
     "blend": ("FILE OTHER", "go over from one clip into another"),
-    "path": ("FILE CSV", "follow a path of frame, x, z"),
+    "path": ("FILE CSV", "follow a path: columns frame,x,z, in metres"),
 }
 """Word → (its files, what it does)."""
 

@@ -82,9 +82,19 @@ def clip_fid(
         A row per rate: `recordings` counted, `clip_fid`, `floor` (one half of the recordings against the other, with
         half as many clips each), `spectrum_gap` (mean difference of log speeds over the bands below half the rate).
         Numbers are None where too few recordings are fast and long enough.
+
+    Raises:
+        MdtoolError: the run is asked for actions, and a recording has one that it does not know, or none.
     """
     rows: list[dict[str, Any]] = []
     clips = list(recordings)
+    unknown = sorted({clip.action for clip in clips} - set(generator.actions)) if generator.conditional else []
+    if unknown:
+        strange = f"of the action {unknown[-1]!r}" if unknown[-1] else "without an action"
+        raise MdtoolError(
+            f"the recordings have clips {strange}, and the run knows {', '.join(generator.actions)} only: "
+            "preprocess recordings of these"
+        )
     for place, fps in enumerate(rates):
         rng = np.random.default_rng([seed, int(1000 * fps)])
         real = [clip for clip in clips if clip.fps >= fps - 1e-6 and clip.seconds * fps >= extractor.frames]
@@ -111,8 +121,8 @@ def clip_fid(
 
 
 def _made(generator: Generator, real: Sequence[Motion], fps: float, frames: int, seed: int) -> list[Motion]:
-    """One motion per recording, of its action where the run knows it, long enough for a clip."""
-    labels = [generator.actions.index(clip.action) if clip.action in generator.actions else 0 for clip in real]
+    """One motion per recording, of its action, long enough for a clip."""
+    labels = [generator.actions.index(clip.action) if generator.conditional else -1 for clip in real]
     if isinstance(generator.method, FieldMethod):
         axis = int(generator.method.axis_s * fps + 1e-6) + 1
         return list(generator.sample(labels, seed, fps=fps, frames=max(axis, frames)))

@@ -119,7 +119,7 @@ def check_output(path: Path, options: RenderOptions) -> str:
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise MdtoolError(f"cannot tell what to write to {path}: end its name in {', '.join(SUFFIXES)}")
+        raise MdtoolError(f"cannot tell what to write to {path}: end its name in {', '.join(SUFFIXES)} or .html")
     still = {
         "--strip-every": options.strip_every,
         "--panels": options.panels,

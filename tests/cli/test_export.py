@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,21 @@ def test_an_unknown_skeleton_gets_a_map_to_fill_in() -> None:
     printed = done("preprocess", "glb", "b.glb", "--write-map", "b.toml")
     assert "next: mdtool preprocess glb b.glb --map b.toml" in printed
     assert 'pelvis = "PELVIS"' in Path("b.toml").read_text()
+
+
+def test_label_files_beside_tables_are_no_motions() -> None:
+    done("export", "--out", "both/a.csv")
+    done("export", "--out", "both/a.bvh")
+    printed = done("preprocess", "csv", "both")
+    assert "a-labels.csv: labels of clips, no motion" in printed
+    assert "3 clips, 50 frames" in printed
+    assert "skipped" not in printed
+
+
+def test_the_suggested_command_can_be_typed_with_spaces_in_it() -> None:
+    printed = done("export", "--clip", 1, "--out", "my clips/one.bvh")
+    words = shlex.split(printed.splitlines()[-1].removeprefix("next: mdtool "))
+    assert words == ["preprocess", "bvh", "my clips/one.bvh"]
+    assert "next: mdtool render 'two clips.h5' --out video.mp4" in done(
+        "resample", "sample.h5", "--fps", 10, "--out", "two clips.h5"
+    )

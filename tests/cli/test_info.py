@@ -120,3 +120,15 @@ def test_what_is_no_file_of_ours(name: str, content: str | None, sentence: str) 
 def test_a_folder_that_is_no_run() -> None:
     Path("empty").mkdir()
     assert "empty is not a run" in refused("info", "empty")
+
+
+def test_a_folder_of_runs() -> None:
+    motions = read_motions("motions.h5")
+    for name in ("early", "late"):
+        RunFolder(f"runs/{name}").write_config(resolve("debug", load_preset("debug"), Path("motions.h5"), motions))
+    Path("runs/spoilt").mkdir()
+    Path("runs/spoilt/config.toml").write_text("[train")
+    printed = done("info", "runs")
+    assert [row[:3] for row in rows(printed)] == [["early", "mdm", "debug"], ["late", "mdm", "debug"]]
+    assert "0 of 20" in printed
+    assert "runs/spoilt/config.toml is not a TOML file" in printed

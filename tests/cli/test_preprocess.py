@@ -129,6 +129,10 @@ def test_an_unknown_skeleton_and_the_map_written_for_it(place: Path) -> None:
     assert not Path("motions.h5").exists()
     _run("bvh", "clips", "--map", "mine.toml")
     assert len(read_motions("motions.h5")) == 10
+    Path("labels.csv").write_text("path,action\nrun/0,run\n")
+    again = _run("bvh", "clips", "--labels", "labels.csv", "--map", "mine.toml", "--write-map", "my other.toml")
+    options = "--labels labels.csv --map mine.toml --map 'my other.toml'"
+    assert f"next: mdtool preprocess bvh clips {options}" in again.output
     with pytest.raises(MdtoolError, match=r"mine\.toml exists already"):
         _run("bvh", "clips", "--write-map", "mine.toml")
 

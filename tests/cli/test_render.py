@@ -70,7 +70,7 @@ def test_chosen_actions_in_one_frame(file: Path, tmp_path: Path) -> None:
         (("--clip", "-1"), "has no clip -1"),
         (("--action", "swim"), "unknown action 'swim'"),
         (("--size", "big"), "write it as 1280x720"),
-        (("--out", "film.mov"), "end its name in"),
+        (("--out", "film.mov"), r"end its name in \.mp4, .*\.png or \.html"),
         (("--out", "film.mp4", "--frame", "2"), "name a .png"),
         (("--ghost",), "name it with --beside OTHER.h5"),
         (("--beside", "some.h5", "--ghost", "--out", "strip.png"), "has no ghosts: add --frame"),

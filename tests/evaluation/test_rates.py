@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from mdtool.config import TrainConfig
+from mdtool.errors import MdtoolError
 from mdtool.evaluation.distribution import fid
-from mdtool.evaluation.rates import clips_at
+from mdtool.evaluation.rates import clip_fid, clips_at
 from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, log_spectrum
 from mdtool.motion.motion import TRAIN, Motion, MotionSet
 from mdtool.motion.resample import resample
@@ -95,3 +98,11 @@ def test_a_band_hears_its_own_frequencies() -> None:
     slow = clip_joints(torch.from_numpy(clip.rot6d[None, ::6]), torch.from_numpy(clip.root[None, ::6]))
     silent = log_spectrum(slow, torch.tensor([20.0]))[0]
     assert silent[4] == pytest.approx(np.log(1e-3), abs=1e-5)
+
+
+@pytest.mark.parametrize(("action", "told"), [("climb", "of the action 'climb'"), ("", "without an action")])
+def test_recordings_of_actions_that_the_run_does_not_know_are_refused(action: str, told: str) -> None:
+    generator: Any = SimpleNamespace(conditional=True, actions=["hop", "wave"])
+    recordings = MotionSet.from_clips([replace(lively(0), action="hop"), replace(lively(1), action=action)])
+    with pytest.raises(MdtoolError, match=f"{told}, and the run knows hop, wave only"):
+        clip_fid(generator, recordings, ClipFeatures.__new__(ClipFeatures), [20.0], 40)
