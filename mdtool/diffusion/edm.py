@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -49,6 +50,42 @@ class Preconditioning:
     def weight(self, sigma: Tensor) -> Tensor:
         """λ = (σ² + σ_d²) / (σ σ_d)² = 1 / c_out²: an error of x̂_0 in units of the network's output."""
         return (sigma**2 + self.sigma_data**2) / (sigma * self.sigma_data) ** 2
+
+
+class Coordinates(Protocol):
+    """Where the ODE is followed: y and a time of their own instead of x and σ, so that dy/dtime changes slowly."""
+
+    def into(self, x: Tensor, sigma: float) -> Tensor:
+        """y of x_σ."""
+
+    def back(self, y: Tensor, sigma: float) -> Tensor:
+        """x_σ of y."""
+
+    def time(self, sigma: float) -> float | Tensor:
+        """The time of σ, 0 at 0; it broadcasts against y."""
+
+    def slope(self, x: Tensor, x0: Tensor, sigma: float) -> Tensor:
+        """dy/dtime at x_σ, of which the denoiser makes x̂_0."""
+
+
+class Plain:
+    """x over σ, as in Karras et al. 2022."""
+
+    def into(self, x: Tensor, sigma: float) -> Tensor:
+        """x itself."""
+        return x
+
+    def back(self, y: Tensor, sigma: float) -> Tensor:
+        """y itself."""
+        return y
+
+    def time(self, sigma: float) -> float:
+        """σ itself."""
+        return sigma
+
+    def slope(self, x: Tensor, x0: Tensor, sigma: float) -> Tensor:
+        """(x - x̂_0) / σ (Karras et al. 2022, eq. 3 with σ(t) = t)."""
+        return (x - x0) / sigma
 
 
 @dataclass(frozen=True)
@@ -93,6 +130,7 @@ def heun(
     step_noise: StepNoise | None = None,
     callback: Callback | None = None,
     checkpointing: bool = False,
+    coordinates: Coordinates | None = None,
 ) -> Tensor:
     """Follow the ODE along `sigmas`, falling or rising (Karras et al. 2022, algorithms 1 and 2).
 
@@ -104,12 +142,13 @@ def heun(
         second_order: Heun's method; False is Euler's, which is DDIM (eta 0).
         churn, step_noise: add noise at every step whose σ lies within the bounds; falling levels only.
         checkpointing: recompute each step in the backward pass instead of storing it.
+        coordinates: where its steps are straight lines; x over σ if None.
 
     Raises:
         MdtoolError: churn without a source of noise.
     """
     levels = [float(sigma) for sigma in sigmas]
-    steps, added = len(levels) - 1, 0
+    steps, added, own = len(levels) - 1, 0, coordinates or Plain()
     if churn is not None and churn.amount > 0 and step_noise is None:
         raise MdtoolError("a sampler with churn needs step noise")
 
@@ -118,12 +157,12 @@ def heun(
 
     def move(x: Tensor, sigma: float, after: float) -> tuple[Tensor, Tensor]:
         x0 = estimate(x, sigma)
-        slope = (x - x0) / sigma
-        moved = x + (after - sigma) * slope
+        y, slope, span = own.into(x, sigma), own.slope(x, x0, sigma), own.time(after) - own.time(sigma)
+        moved = own.back(y + span * slope, after)
         if after == 0 or not second_order:
             return moved, x0
-        slope_after = (moved - estimate(moved, after)) / after
-        return x + (after - sigma) * (slope + slope_after) / 2, x0
+        slope_after = own.slope(moved, estimate(moved, after), after)
+        return own.back(y + span * (slope + slope_after) / 2, after), x0
 
     for step in range(steps):
         sigma, after = levels[step], levels[step + 1]
@@ -140,11 +179,16 @@ def heun(
 
 
 def heun_inversion(
-    denoiser: Denoiser, x0: Tensor, sigmas: Sequence[float] | Tensor, *, second_order: bool = True
+    denoiser: Denoiser,
+    x0: Tensor,
+    sigmas: Sequence[float] | Tensor,
+    *,
+    second_order: bool = True,
+    coordinates: Coordinates | None = None,
 ) -> Tensor:
     """x at the highest of `sigmas` whose sample is x_0: the same ODE, upwards.
 
     The ODE has no slope at σ = 0: data is taken as if it were at the smallest level above 0, σ_min.
     """
     rising = sorted(level for level in (float(sigma) for sigma in sigmas) if level > 0)
-    return heun(denoiser, x0, rising, second_order=second_order)
+    return heun(denoiser, x0, rising, second_order=second_order, coordinates=coordinates)

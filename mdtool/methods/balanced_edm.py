@@ -6,7 +6,8 @@ gradients at every noise level; there is no auxiliary loss and no redundant feat
 probability-flow ODE: 31 calls by Heun's method, the same ODE upwards for inversion.
 
 Departures, each a setting: λ stands inside the uncertainty, so that W = λ / √e^u ("consistent"; the paper's printed
-formula is "literal"); sampling starts from the data's mean; groups that do not vary in the data stay out.
+formula is "literal"); sampling starts from the data's mean; groups that do not vary in the data stay out; and behind
+a spectral skip connection (`skip = "spectral"`, see diffusion/preconditioning.py) a short training makes motion.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from mdtool.config import Strict, validated
-from mdtool.diffusion.edm import Churn, Preconditioning, heun, heun_inversion, sigma_grid
+from mdtool.diffusion.edm import Churn, Coordinates, Preconditioning, heun, heun_inversion, sigma_grid
 from mdtool.diffusion.guidance import NO_CONDITION, autoguided, classifier_free, guidance_scale
+from mdtool.diffusion.preconditioning import SpectralPreconditioner
 from mdtool.errors import MdtoolError
 from mdtool.losses.balanced import Balance, balanced_losses
 from mdtool.methods.contract import (
@@ -75,6 +77,8 @@ class BalancedEDMConfig(Strict):
     """One curve of uncertainty per group of features; False: one of all."""
     dimension_weights: Literal["off", "input", "loss", "both"] = "both"
     sigma_data: float = Field(1.0, gt=0)
+    skip: Literal["edm", "spectral"] = "edm"
+    """What the network's output is added to: c_skip x (edm), or the Wiener filter of the data's own spectrum."""
     p_mean: float = 0.0
     """Mean of ln σ in training."""
     p_std: float = Field(1.4, gt=0)
@@ -128,6 +132,8 @@ class BalancedEDM(Method):
         self.uses_labels = config.conditional
         self.precondition = Preconditioning(config.sigma_data)
         self.normaliser = GroupNormaliser(config.normaliser)
+        known = len(self.actions) if config.conditional else 0
+        self.skip = SpectralPreconditioner(known, CHANNELS, self.frames) if config.skip == "spectral" else None
         self.register_buffer("start", torch.zeros(CHANNELS, 1))
         self.network = UNet1d(
             CHANNELS,
@@ -137,7 +143,7 @@ class BalancedEDM(Method):
             blocks=config.blocks,
             attention=config.attention,
             head_channels=config.head_channels,
-            labels=len(self.actions) if config.conditional else 0,
+            labels=known,
             dropout=config.dropout,
         )
         self.uncertainty = Uncertainty(len(GROUPS) if config.per_group else 1)
@@ -166,6 +172,8 @@ class BalancedEDM(Method):
                     "rotations orthonormal? preprocess the data again"
                 )
         self.start.copy_(normalised.mean((0, 2)).unsqueeze(1))
+        if self.skip is not None:
+            self.skip.fit(normalised, batch.action)
 
     def optimised(self) -> dict[str, Optimised]:
         """The denoiser, and its uncertainty with a learning rate of its own."""
@@ -235,6 +243,8 @@ class BalancedEDM(Method):
         scale, wide = self.precondition, sigma.float().view(-1, 1, 1)
         seen = scale.input(wide) * x * self.normaliser.per_channel(self._weights("input"))
         output = self.network(seen, scale.condition(sigma), action).float()
+        if self.skip is not None:
+            return self.skip.estimate(output, x, torch.ones_like(wide), wide, action)
         return scale.skip(wide) * x + scale.output(wide) * output
 
     # ---- sampling ---------------------------------------------------------------------------------------------
@@ -281,6 +291,7 @@ class BalancedEDM(Method):
             churn=Churn(churn) if churn else None,
             step_noise=step_noise(noise) if churn else None,
             checkpointing=bool(options.get("checkpointing", False)),
+            coordinates=self._coordinates(action, noise),
         )
         return self.normaliser.inverse(x)
 
@@ -291,6 +302,7 @@ class BalancedEDM(Method):
             self.normaliser(features),
             self._grid(options.get("steps")),
             second_order=self._second_order(options.get("sampler")),
+            coordinates=self._coordinates(action, features),
         )
         return (x - self._mean()) / self.config.sigma_max
 
@@ -341,6 +353,10 @@ class BalancedEDM(Method):
 
     def _mean(self) -> Tensor | float:
         return self.start if self.config.start_mean else 0.0
+
+    def _coordinates(self, action: Tensor | None, x: Tensor) -> Coordinates | None:
+        known = action if self.config.conditional else None
+        return None if self.skip is None else self.skip.coordinates(known, len(x), x.shape[-1])
 
     def _grid(self, steps: object) -> Tensor:
         config = self.config

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from mdtool.diffusion.edm import heun, sigma_grid
 from mdtool.diffusion.preconditioning import SpectralPreconditioner, dct_basis
 
 
@@ -88,3 +89,59 @@ def test_autocast_does_not_blur_the_estimate() -> None:
     plain = network.estimate(output, x_t, signal, noise, None)
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(network.estimate(output, x_t, signal, noise, None), plain)
+
+
+@pytest.mark.parametrize("frames", [24, 12, 8])
+def test_windows_of_another_length_have_the_same_spectrum_in_time(frames: int) -> None:
+    # A moving average of white noise around an offset: its spectrum and mean are known at any length.
+    rng = torch.Generator().manual_seed(3)
+
+    def signal(count: int, length: int) -> torch.Tensor:
+        white = torch.randn(count, 5, length + 2, generator=rng)
+        return (white[..., :-2] + white[..., 1:-1] + white[..., 2:]) / 3 + 4.0
+
+    network = SpectralPreconditioner(0, 5, 12)
+    network.fit(signal(8000, 12), torch.zeros(8000, dtype=torch.int64))
+    mean, variance, basis = network.spectrum(torch.tensor([0]), frames)
+    measured = signal(8000, frames) @ basis.T
+    torch.testing.assert_close(mean[0], measured.mean(0), atol=0.05, rtol=0)
+    # The constant part is measured as an offset, which this signal has not; fast parts agree at any length.
+    torch.testing.assert_close(variance[0, :, 1:], measured.var(0)[:, 1:], atol=0.25, rtol=0)
+    assert float((variance[0, :, 1:] - measured.var(0)[:, 1:]).abs().mean()) < 0.05
+
+
+def test_a_window_of_the_measured_length_is_taken_as_it_is() -> None:
+    network = SpectralPreconditioner(1, 5, 12)
+    network.variance.copy_(torch.rand(2, 5, 12, generator=torch.Generator().manual_seed(4)))
+    assert torch.equal(network.spectrum(torch.tensor([1, 0]), 12)[1], network.variance[[1, 0]])
+
+
+def test_heun_in_spectral_coordinates_is_exact_for_a_gaussian_in_two_steps() -> None:
+    rng = torch.Generator().manual_seed(5)
+    network = SpectralPreconditioner(0, 5, 12)
+    network.mean.copy_(torch.randn(1, 5, 12, generator=rng))
+    network.variance.copy_(10 ** (-6 * torch.rand(1, 5, 12, generator=rng)))
+    basis = dct_basis(12)
+
+    def denoiser(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        wide = sigma.reshape(-1, 1, 1)
+        return network.estimate(torch.zeros_like(x), x, torch.ones_like(wide), wide, None)
+
+    latent = torch.randn(3, 5, 12, generator=rng)
+    mean, variance, _ = network.spectrum(torch.zeros(3, dtype=torch.int64), 12)
+    start = (mean + (variance + 80.0**2).sqrt() * latent) @ basis
+    for coordinates, exact in ((network.coordinates(None, 3, 12), True), (None, False)):
+        made = heun(denoiser, start, sigma_grid(2), coordinates=coordinates)
+        error = (((made @ basis.T) - mean) / variance.sqrt() - latent).abs().max()
+        assert (float(error) < 0.01) == exact
+
+
+def test_slope_in_spectral_coordinates_is_the_network_s_output() -> None:
+    x, output, _, _ = noised()
+    network = SpectralPreconditioner(0, 5, 12)
+    network.variance.copy_(torch.rand(1, 5, 12, generator=torch.Generator().manual_seed(6)) + 0.01)
+    for sigma in (0.05, 1.0, 20.0):
+        wide = torch.full((4, 1, 1), sigma)
+        estimate = network.estimate(output, x, torch.ones_like(wide), wide, None)
+        slope = network.coordinates(None, 4, 12).slope(x, estimate, sigma)
+        torch.testing.assert_close(slope, -output @ dct_basis(12).T, atol=2e-4, rtol=1e-4)

@@ -72,6 +72,35 @@ def test_the_denoiser_is_the_identity_without_noise() -> None:
             assert float((estimate - x).abs().max()) < 20 * sigma
 
 
+def test_an_untrained_network_behind_a_spectral_skip_has_the_spectrum_of_the_data() -> None:
+    motions = clips(40)
+    method = fitted(motions, skip="spectral", sample_steps=16).eval()
+    assert method.skip is not None
+    batch = source(method, motions).random(512)
+    real = method.normaliser(features(method, batch))
+    with torch.no_grad():
+        near = method._denoise(real, torch.full((len(real),), 1e-3))
+        assert float((near - real).abs().max()) < 0.02
+        made = method.normaliser(method.decode(method.noise(sample_generators(0, 0, 256)), None))
+    varies = method.skip.variance[0] > 1e-4
+    ratio = (made @ method.skip.basis.T).var(0)[varies] / method.skip.variance[0][varies]
+    assert 0.8 < float(ratio.mean()) < 1.2
+    plain = fitted(motions, sample_steps=16).eval()
+    with torch.no_grad():
+        noise = plain.normaliser(plain.decode(plain.noise(sample_generators(0, 0, 256)), None))
+    assert float(noise.diff(dim=-1).std()) > 3 * float(made.diff(dim=-1).std())
+
+
+def test_a_spectral_skip_samples_and_inverts_at_other_lengths() -> None:
+    method = fitted(skip="spectral", sample_steps=32).eval()
+    with torch.no_grad():
+        for parameter in method.network.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+        made = method.decode(method.noise(sample_generators(0, 0, 2), 40), None)
+        again = method.decode(method.invert(made, None), None)
+    assert float((again - made).norm() / (made - made.mean(-1, keepdim=True)).norm()) < 0.01
+
+
 def test_two_paths_and_two_optimisers() -> None:
     method = fitted()
     batch = source(method, clips()).batch(0)
