@@ -6,6 +6,7 @@ import numpy as np
 
 from mdtool.errors import MdtoolError
 from mdtool.motion.motion import SPLITS, MotionSet
+from mdtool.wording import counted
 
 
 def walk(clips: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -56,12 +57,13 @@ def pool(recordings: MotionSet, split: int, actions: list[str] | None) -> np.nda
 
 def note_draws(recordings: MotionSet, clips: np.ndarray, split: str, frames: int, count: int, notes: list[str]) -> None:
     """Say how the clips of a split stand for `count` draws."""
-    text = f"{split}: {len(clips)} recordings, {count} draws per seed, each a random crop of {frames} frames"
+    drawn = f"{counted(len(clips), 'recording')}, {counted(count, 'draw')} per seed"
+    text = f"{split}: {drawn}, each a random crop of {frames} frames"
     if len(clips) < count:
         text += f"; every recording is drawn about {count / len(clips):.1f} times"
     short = int((recordings.lengths[clips] < frames).sum())
     if short:
-        text += f"; {short} are shorter and repeat their last frame"
+        text += f"; {short} shorter, with the last frame repeated"
     notes.append(text)
 
 
@@ -72,8 +74,8 @@ def count_of_samples(tested: MotionSet, frames: int, count: int, notes: list[str
         notes.append(f"the tested file has {windows} different windows: sets of {windows} instead of {count}")
         count = windows
     if len(tested) < count:
-        notes.append(f"{len(tested)} tested motions fill sets of {count}: several windows are cut from each")
+        notes.append(f"sets of {count} from {counted(len(tested), 'tested motion')}: several windows are cut from each")
     short = int((tested.lengths < frames).sum())
     if short:
-        notes.append(f"{short} tested motions are shorter than {frames} frames and repeat their last frame")
+        notes.append(f"{counted(short, 'tested motion')} shorter than {frames} frames, with the last one repeated")
     return count

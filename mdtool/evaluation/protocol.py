@@ -26,6 +26,7 @@ from mdtool.evaluation.results import Results, Spread
 from mdtool.evaluation.rules import OURS, Rules
 from mdtool.methods.generate import require_memory
 from mdtool.motion.motion import SPLITS, TEST, TRAIN, MotionSet
+from mdtool.wording import counted
 
 FEWEST = 5
 """Motions per set that every score needs (precision looks at third neighbours)."""
@@ -287,7 +288,7 @@ def _common_actions(
     names = [recordings.actions[label] for label in np.unique(recordings.action[recordings.action >= 0])]
     unlabelled = int((recordings.action < 0).sum())
     if unlabelled:
-        notes.append(f"{unlabelled} recordings without an action were left out")
+        notes.append(f"left out: {counted(unlabelled, 'recording')} without an action")
     if isinstance(tested, MotionSet):
         if (tested.action < 0).any():
             raise MdtoolError(

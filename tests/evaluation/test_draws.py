@@ -59,7 +59,7 @@ def test_notes_say_how_few_clips_stand_for_many_draws() -> None:
     note_draws(motions, np.array([0, 1, 2]), "train", 60, 12, notes)
     assert "3 recordings" in notes[0]
     assert "4.0 times" in notes[0]
-    assert "1 are shorter" in notes[0]
+    assert "1 shorter, with the last frame repeated" in notes[0]
 
 
 def test_a_tested_file_lends_no_window_twice() -> None:
@@ -67,5 +67,5 @@ def test_a_tested_file_lends_no_window_twice() -> None:
     notes: list[str] = []
     assert count_of_samples(motions, 60, 1000, notes) == 1 + 3 + 1
     assert "5 different windows" in notes[0]
-    assert any("1 tested motions are shorter" in note for note in notes)
+    assert any("1 tested motion shorter than" in note for note in notes)
     assert count_of_samples(motions, 60, 2, []) == 2
