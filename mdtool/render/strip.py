@@ -18,6 +18,8 @@ MOST_TILES = 14
 """Tiles per row when the caller does not say which frames to show."""
 _HEADING_PX = 24
 _TIME_PX = 14
+_MARGIN = 0.12
+"""Share of a tile's width over which it fades at either side."""
 
 
 def strip_picture(
@@ -58,7 +60,7 @@ def strip_picture(
 
 def _row(words: str, pictures: list[np.ndarray], times_s: np.ndarray, captions: bool) -> np.ndarray:
     """One clip's tiles from left to right with its name and their times; [380, width, 3] uint8."""
-    row = np.concatenate(pictures, axis=1)
+    row = np.concatenate([_faded(picture) for picture in pictures], axis=1)
     if captions:
         width = pictures[0].shape[1]
         for k, time_s in enumerate(times_s):
@@ -67,3 +69,12 @@ def _row(words: str, pictures: list[np.ndarray], times_s: np.ndarray, captions: 
         if words:
             caption(words.replace("\n", " · "), 12, 10, _HEADING_PX, row.shape[1] - 12).stamp(row)
     return row
+
+
+def _faded(picture: np.ndarray) -> np.ndarray:
+    """The tile, its left and right margins faded into the background: a long shadow has no edge."""
+    width = picture.shape[1]
+    place = np.arange(width)
+    share = np.clip(np.minimum(place, width - 1 - place) / (_MARGIN * width), 0, 1)[:, None]
+    background = picture[0, -1].astype(np.float64)
+    return np.rint(background + share * (picture - background)).astype(np.uint8)
