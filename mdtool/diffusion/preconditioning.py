@@ -101,6 +101,17 @@ class SpectralPreconditioner(nn.Module):
         mean[..., 0] = self.mean[rows, :, 0] * math.sqrt(frames / measured)
         return mean, variance, dct_basis(frames).to(self.basis)
 
+    def tempered(self, noise: Tensor, condition: Tensor | None, temperature: float, floor: float) -> Tensor:
+        """White noise [B, …, F, T] with each coefficient scaled by temperature ^ (1 + floor / v); at 1 it is as it was.
+
+        What a network has not learnt it makes up as it goes, and at frequencies that the data hardly has (v below
+        `floor`) what it makes up is shaking: there the noise of a sampler's step only feeds it.
+        """
+        _, variance, basis = self.spectrum(self._rows(condition, len(noise)), noise.shape[-1])
+        gain = temperature ** (1 + floor / variance)
+        between = [1] * (noise.ndim - 3)
+        return (noise @ basis.T * gain.view(len(gain), *between, *gain.shape[1:])) @ basis
+
 
 class SpectralCoordinates:
     """EDM's ODE of a process with this mean and spectrum, each coefficient at unit variance over an angle of its own.

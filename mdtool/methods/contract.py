@@ -360,12 +360,12 @@ def content_generators(rows: Tensor) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1) for digest in digests]
 
 
-def step_noise(latent: Tensor, scale: float = 1.0) -> Callable[[int], Tensor]:
+def step_noise(latent: Tensor) -> Callable[[int], Tensor]:
     """Noise that a sampler adds in its steps, per sample from a CPU generator keyed by its latent's bytes [B, …]."""
     rngs = content_generators(latent)
 
     def draw(step: int) -> Tensor:
-        return scale * torch.stack([torch.randn(latent.shape[1:], generator=rng) for rng in rngs]).to(latent)
+        return torch.stack([torch.randn(latent.shape[1:], generator=rng) for rng in rngs]).to(latent)
 
     return draw
 

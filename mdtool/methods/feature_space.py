@@ -58,6 +58,10 @@ class WindowSettings(Strict):
     temperature: float = Field(1.0, ge=0, le=1)
     """Default scale of the noise that the sampler adds in a step: less of it gives likelier and less various motion
     (low-temperature sampling; Kingma & Dhariwal 2018, section 6); 1 is the published sampler."""
+    temperature_floor: float = Field(0.0, ge=0)
+    """Variance κ below which the temperature falls further, in the network's units and behind a spectral skip only: a
+    frequency whose variance in the data is v gets temperature ^ (1 + κ / v), so that fast movement, of which the data
+    has hardly any, is made nearly without added noise. 0: all frequencies alike."""
 
     @model_validator(mode="after")
     def _fits(self) -> WindowSettings:
@@ -67,6 +71,8 @@ class WindowSettings(Strict):
             raise ValueError(f"frames ({self.frames}) must be a multiple of patch ({self.patch})")
         if self.prediction == "spectral" and not self.standardise:
             raise ValueError('prediction "spectral" needs standardise = true')
+        if self.temperature_floor and self.prediction != "spectral":
+            raise ValueError('temperature_floor needs prediction "spectral", which knows the variances')
         if self.guidance != 1 and not (self.conditional and self.cond_mask_prob > 0):
             raise ValueError("guidance other than 1 needs cond_mask_prob above 0")
         return self
@@ -160,6 +166,19 @@ class FeatureSpace(Method):
     def unscaled(self, features: Tensor) -> Tensor:
         """The inverse of `scaled`."""
         return features * self.scale + self.mean if self.standardise else features
+
+    def tempered(self, noise: Tensor, action: Tensor | None, given: object) -> Tensor:
+        """The noise of a sampler's steps [B, …, 25, 6, T], scaled by the temperature.
+
+        Args:
+            given: the temperature 0 … 1; None is the settings'.
+        """
+        temperature = self.config.temperature if given is None else float(str(given))
+        if self.spectrum is None or not self.config.temperature_floor:
+            return temperature * noise
+        known = action if self.config.conditional else None
+        floor = self.config.temperature_floor
+        return self.spectrum.tempered(noise.flatten(-3, -2), known, temperature, floor).view_as(noise)
 
     def x0_of(
         self, process: GaussianDiffusion, output: Tensor, x_t: Tensor, timestep: Tensor, action: Tensor | None

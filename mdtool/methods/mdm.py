@@ -172,8 +172,14 @@ class MDM(FeatureSpace):
                 raise MdtoolError("ddim adds no noise that a temperature could scale: use --sampler ddpm")
             decoded = ddim(denoiser, process, noise, checkpointing=checkpointing)
         elif sampler == "ddpm":
-            scale = self.config.temperature if temperature is None else float(str(temperature))
-            decoded = ddpm(denoiser, process, noise, step_noise(noise, scale), checkpointing=checkpointing)
+            drawn = step_noise(noise)
+            decoded = ddpm(
+                denoiser,
+                process,
+                noise,
+                lambda step: self.tempered(drawn(step), action, temperature),
+                checkpointing=checkpointing,
+            )
         else:
             raise MdtoolError(f"no sampler {sampler!r}: choose ddpm or ddim")
         return self.unscaled(decoded)

@@ -66,6 +66,30 @@ def test_the_temperature_scales_the_noise_that_a_step_adds() -> None:
     assert far[0] > 0
 
 
+def test_a_temperature_floor_takes_the_noise_of_fast_movement_away() -> None:
+    settings = {
+        "standardise": True,
+        "prediction": "spectral",
+        "lambda_velocity": 0,
+        "lambda_foot": 0,
+        "origin": "ground",
+    }
+    plain = tiny("none", **settings).eval()
+    plain.fit_statistics(lambda _: BATCH)
+    latent, action = plain.noise(sample_generators(0, 0, 12)), BATCH.action
+
+    def fast(**more: object) -> float:
+        method = tiny("none", **settings, **more).eval()
+        method.load_state_dict(plain.state_dict())
+        with torch.no_grad():
+            return float(method.scaled(method.decode(latent, action)).diff(n=3).norm())
+
+    assert fast(temperature=0.8, temperature_floor=1.0) < 0.9 * fast(temperature=0.8)
+    assert fast(temperature=1.0, temperature_floor=1.0) == pytest.approx(fast(), rel=1e-4)
+    with pytest.raises(MdtoolError, match="temperature_floor needs prediction"):
+        tiny("none", temperature_floor=1.0)
+
+
 def test_ddim_has_no_temperature() -> None:
     method = tiny("none", temperature=0.5)
     latent, action = method.noise(sample_generators(0, 0, 1)), torch.tensor([0])
