@@ -36,6 +36,8 @@ _WIDTH, _HEIGHT = 8.0, 4.4
 _BAND = 0.16
 _LABEL_GAP = 0.055
 """Least distance between the labels at the ends of curves, as a share of the axis."""
+_NARROW = 10
+"""Ratio of a logarithmic axis' ends up to which its ticks are evenly spaced numbers."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,10 @@ def _cycled(count: int) -> list[str]:
 
 
 def _readable_log(axes: Axes) -> None:
-    """Plain numbers at 1, 2 and 5 times every power of ten."""
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    """Plain numbers at 1, 2 and 5 times every power of ten; in a narrow range evenly spaced, so that there are some."""
+    low, high = axes.get_ylim()
+    wide = high > _NARROW * low
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12) if wide else MaxNLocator(6))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_formatter(NullFormatter())
