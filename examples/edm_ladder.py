@@ -37,7 +37,15 @@ from mdtool.training.batches import WindowSource
 from mdtool.training.loop import Trainer
 from mdtool.training.run import LoadedRecogniser, load_recogniser
 
-UNET = {"frames": 64, "shortest": 32, "channels": 32, "multipliers": [1, 2, 2], "attention": [2], "head_channels": 64}
+UNET = {
+    "frames": 64,
+    "shortest": 32,
+    "channels": 32,
+    "multipliers": [1, 2, 2],
+    "attention": [2],
+    "head_channels": 64,
+    "skip": "edm",
+}
 PLAIN = {"balance": "edm2", "per_group": False, "dimension_weights": "off"}
 RUNGS: dict[str, dict[str, Any]] = {
     "z-score by group, EDM2 weights": {**PLAIN, "normaliser": "hml_z"},

@@ -291,7 +291,7 @@ class BalancedEDM(Method):
             churn=Churn(churn) if churn else None,
             step_noise=step_noise(noise) if churn else None,
             checkpointing=bool(options.get("checkpointing", False)),
-            coordinates=self._coordinates(action, noise),
+            coordinates=self._coordinates(noise),
         )
         return self.normaliser.inverse(x)
 
@@ -302,7 +302,7 @@ class BalancedEDM(Method):
             self.normaliser(features),
             self._grid(options.get("steps")),
             second_order=self._second_order(options.get("sampler")),
-            coordinates=self._coordinates(action, features),
+            coordinates=self._coordinates(features),
         )
         return (x - self._mean()) / self.config.sigma_max
 
@@ -354,9 +354,9 @@ class BalancedEDM(Method):
     def _mean(self) -> Tensor | float:
         return self.start if self.config.start_mean else 0.0
 
-    def _coordinates(self, action: Tensor | None, x: Tensor) -> Coordinates | None:
-        known = action if self.config.conditional else None
-        return None if self.skip is None else self.skip.coordinates(known, len(x), x.shape[-1])
+    def _coordinates(self, x: Tensor) -> Coordinates | None:
+        """Those of the whole data set, so that a chain of guidance 0 is the unconditional one."""
+        return None if self.skip is None else self.skip.coordinates(None, len(x), x.shape[-1])
 
     def _grid(self, steps: object) -> Tensor:
         config = self.config

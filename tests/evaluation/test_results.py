@@ -112,7 +112,7 @@ def test_fid_is_never_printed_without_floor_count_and_recogniser(results: Result
     line = next(line for line in text.splitlines() if "FID  " in line)
     assert [cell.strip() for cell in line.split("│")[2:4]] == ["15.00 ± 0.98", "1.30 ± 0.10"]
     assert "train (floor)" in text
-    assert "1000 motions × 2 seeds" in text
+    assert "1,000 motions × 2 seeds" in text
     assert "recogniser 0123456789ab" in text
 
 

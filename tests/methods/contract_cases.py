@@ -79,7 +79,11 @@ CASES = {
     "emdm": Case("emdm-debug", {}, {}, None, FEW, falls="reconstruction", fewer_calls=OF_THREE),
     "emdm without its GAN": Case("emdm-debug", SPECTRAL, {}, None, FEW, fewer_calls=OF_THREE),
     "balanced edm": Case(
-        "edm-tiny", SMALL_UNET, {}, HEUN, ALONE, lr=2e-2, near=0.9, falls="error_joints", refused=NO_STEPS, gain=(5, 12)
+        "edm-tiny", {**SMALL_UNET, "skip": "edm"}, {}, HEUN, ALONE,
+        lr=2e-2, near=0.9, falls="error_joints", refused=NO_STEPS, gain=(5, 12),
+    ),
+    "balanced edm behind a spectrum": Case(
+        "edm-tiny", SMALL_UNET, {}, None, ALONE, lr=2e-2, near=0.9, falls="error_joints", refused=NO_STEPS
     ),
     "nerm": Case("nerm-debug", {}, {}, None, {"axis_s": 1.0, "frames": 20, "native_from": 500, "field_steps": 500,
                  "encoder_steps": 250, "width": 64, "cond_mask_prob": 0.0}, (7, 8, 16, 22)),
