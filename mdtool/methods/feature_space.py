@@ -74,7 +74,9 @@ class WindowSettings(Strict):
         if self.temperature_floor and self.prediction != "spectral":
             raise ValueError('temperature_floor needs prediction "spectral", which knows the variances')
         if self.guidance != 1 and not (self.conditional and self.cond_mask_prob > 0):
-            raise ValueError("guidance other than 1 needs cond_mask_prob above 0")
+            raise ValueError(
+                "guidance other than 1 needs cond_mask_prob above 0 and conditional = true: set guidance = 1"
+            )
         return self
 
 

@@ -98,9 +98,10 @@ def train(
     torch.manual_seed(config.train.seed)
     method = build(config.method, config.model, config.actions, config.fps).to(device)
     if method.uses_labels and not motions.actions:
+        guided = " --set model.guidance=1" if config.model.get("guidance", 1) != 1 else ""
         raise MdtoolError(
             f"{config.data} has no action labels, which {config.method} learns from: preprocess again with --labels, "
-            "or train without them by --set model.conditional=false"
+            f"or train without them by --set model.conditional=false{guided}"
         )
     if ranks.world > 1 and not method.shares_batches:
         raise MdtoolError(

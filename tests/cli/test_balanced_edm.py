@@ -98,6 +98,7 @@ def test_a_file_without_actions_gets_its_card(line: dict[str, str]) -> None:
         (("ema", "runs/edm-tiny", "--length", 0.05), "tracked the length 0.05 itself"),
         (("ema", "raw", "--length", 0.07), "not a run"),
         (("train", "--preset", "debug", "--out", "runs/x"), "model.conditional=false"),
+        (("train", "--preset", "small", "--out", "runs/x"), "model.conditional=false --set model.guidance=1"),
         (("train", "--method", "balanced-edm", "--set", "model.frames=63", "--out", "runs/x"), "multiple of 4"),
         (("preprocess", "amass", "nowhere"), "no such file or folder"),
         (("preprocess", "amass", "raw", "--fps", 30), "leave out --fps"),
