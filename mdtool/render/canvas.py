@@ -13,15 +13,15 @@ class Canvas:
     """The box of a picture that some layers cover, with `samples` × `samples` samples per pixel."""
 
     def __init__(self, picture: np.ndarray, screens: Sequence[np.ndarray], samples: int) -> None:
-        """`picture` [H, W, 3] float32 in 0..255 is painted in place; `screens` are vertices in pixels [V, 2]."""
-        limit = np.array([picture.shape[1], picture.shape[0]])
+        """`picture` [3, H, W] float32 in 0..255 is painted in place; `screens` are vertices in pixels [V, 2]."""
+        limit = np.array([picture.shape[2], picture.shape[1]])
         low = np.floor(np.min([screen.min(0) for screen in screens], axis=0))
         high = np.ceil(np.max([screen.max(0) for screen in screens], axis=0)) + 1
         low, high = (np.clip(corner, 0, limit).astype(int) for corner in (low, high))
         self.columns, self.rows = (int(size) for size in high - low)
         self.samples = samples
         self._low = low.astype(np.float32)
-        self._box = picture[low[1] : high[1], low[0] : high[0]]
+        self._box = picture[:, low[1] : high[1], low[0] : high[0]]
         self._nearness: np.ndarray | None = None
 
     @property
@@ -43,19 +43,21 @@ class Canvas:
         fine = fine.astype(np.int32)
         fine_row = fine // (columns * samples)  # far quicker than divmod, and so are 32 bits than 64
         pixel = (fine_row // samples) * columns + (fine - fine_row * (columns * samples)) // samples
+        pixel = pixel.astype(np.intp)  # what bincount would do four times
         share = np.float32(1 / samples**2)
-        cover = np.bincount(pixel, opacity, rows * columns).astype(np.float32) * share
-        self._box *= (1 - cover).reshape(rows, columns, 1)
-        for k in range(3):
-            weight = colours[k] if opacity is None else colours[k] * opacity
-            self._box[..., k] += (
-                np.bincount(pixel, weight, rows * columns).astype(np.float32).reshape(rows, columns) * share
-            )
+
+        def summed(weight: np.ndarray | None) -> np.ndarray:
+            counted = np.bincount(pixel, weight, rows * columns)
+            return np.multiply(counted, share, dtype=np.float32, casting="same_kind").reshape(rows, columns)
+
+        self._box *= 1 - summed(opacity)
+        for plane, colour in zip(self._box, colours, strict=True):
+            plane += summed(colour if opacity is None else colour * opacity)
 
     def lay_picture(self, colours: np.ndarray, cover: np.ndarray) -> None:
         """Blend a picture of this box, [rows, columns, 3] in 0..255 already multiplied by `cover` [rows, columns]."""
-        self._box *= 1 - cover[..., None]
-        self._box += colours
+        self._box *= 1 - cover
+        self._box += np.moveaxis(colours, 2, 0)
 
     def hide_behind(self, fine: np.ndarray, nearness: np.ndarray) -> None:
         """Remember how near (1/metres) the solid layer is at samples `fine`, for `in_front`."""

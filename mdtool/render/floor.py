@@ -32,47 +32,58 @@ class Floor:
         rows = (height / 2 - 0.5 - np.arange(height)) / focal
         right, up, back = camera.axes.astype(np.float64)
         eye = camera.eye(np.zeros(2)).astype(np.float64)
-        down = back[1] - rows * up[1]  # A ray falls by its row alone, since the camera never rolls.
-        reach = eye[1] / np.maximum(down, 1e-3)
-        across = columns[None, :, None] * right + (rows[:, None] * up - back)[:, None]
-        place = eye + reach[:, None, None] * across
-        fade = np.exp(-(place[..., 0] ** 2 + place[..., 2] ** 2) / _FADE_M**2) * (down > 1e-3)[:, None]
-        self.first_row = int(np.argmax(np.append(fade.max(axis=1), 1.0) > _FAINT))
-        shown = slice(self.first_row, None)
-        self.x, self.z = (place[shown, :, axis].astype(np.float32) for axis in (0, 2))
-        self.fade = fade[shown].astype(np.float32)
+        falling = back[1] - rows * up[1]  # A ray falls by its row alone, since the camera never rolls.
+        below = height - np.count_nonzero(falling > 1e-3)  # first row under the horizon
+        reach = eye[1] / falling[below:]
+        start = eye + reach[:, None] * (rows[below:, None] * up - back)
+        x, z = (
+            start[:, axis, None].astype(np.float32) + np.outer(reach * right[axis], columns).astype(np.float32)
+            for axis in (0, 2)
+        )
+        fade = np.exp((x * x + z * z) * np.float32(-1 / _FADE_M**2))
+        bare = int(np.argmax(np.append(fade.max(axis=1, initial=0), 1.0) > _FAINT))
+        self.first_row = below + bare
+        self.x, self.z, self.fade = x[bare:], z[bare:], fade[bare:]
         # The checker is averaged over the pixel, which a grazing ray stretches away from the camera.
-        blur_tiles = np.maximum(1.4 / _TILE_M * reach[shown, None] / focal, 1e-4)
+        blur_tiles = np.maximum(1.4 / _TILE_M * reach[bare:, None] / focal, 1e-4)
         self._slope = (-4 / blur_tiles).astype(np.float32)
         flatness = np.clip(2 - blur_tiles, 0, 1).astype(np.float32)  # a blur over two tiles leaves nothing
-        share = ((np.arange(height, dtype=np.float32) + np.float32(0.5)) / np.float32(height))[:, None, None]
-        sky = _SKY_TOP * (1 - share) + _SKY_HORIZON * share if checker else _SHEET
-        self._empty = np.float32(255) * np.broadcast_to(sky, (height, width, 3)).astype(np.float32)
+        share = (np.arange(height, dtype=np.float32) + np.float32(0.5)) / np.float32(height)
+        sky = np.outer(_SKY_TOP, 1 - share) + np.outer(_SKY_HORIZON, share) if checker else _SHEET[:, None]
+        self._empty = np.empty((3, height, width), np.float32)
+        self._empty[:] = np.float32(255) * sky[..., None]
         self._contrast: np.ndarray | None = None
         if checker:
-            solid = self.fade[..., None] * np.float32(255)
-            self._empty[shown] *= 1 - self.fade[..., None]
-            self._empty[shown] += solid * ((_TILE_DARK + _TILE_LIGHT) / 2)
-            self._contrast = solid * ((_TILE_LIGHT - _TILE_DARK) / 2) * (flatness * flatness)[..., None]
-            self._added = np.empty_like(
-                self._contrast
-            )  # kept, since a new array of that size costs as much as filling it
+            solid = np.float32(255) * self.fade
+            for plane, colour in zip(self._empty, (_TILE_DARK + _TILE_LIGHT) / 2, strict=True):
+                plane[self.first_row :] *= 1 - self.fade
+                plane[self.first_row :] += solid * colour
+            self._contrast = solid * (flatness * flatness)
 
-    def picture(self, centre: np.ndarray, turn: float = 0.0) -> np.ndarray:
-        """The empty room [height, width, 3] float32 in 0..255.
+    def picture(self, centre: np.ndarray, turn: float = 0.0, out: np.ndarray | None = None) -> np.ndarray:
+        """The empty room [3, height, width] float32 in 0..255; one plane per colour is three times as quick as pixels.
 
         Args:
             centre: the floor point (x, z) that the camera looks at.
             turn: how far the camera has gone round that point, radians.
+            out: where to put it; filling a new array of this size costs as much as computing it.
         """
-        picture = self._empty.copy()
-        if self._contrast is not None:
-            x, z = self.x, self.z
-            if turn:
-                sin, cos = np.float32(np.sin(turn)), np.float32(np.cos(turn))
-                x, z = x * cos + z * sin, z * cos - x * sin
-            checker = self._wave(x, centre[0]) * self._wave(z, centre[1])
-            picture[self.first_row :] += np.multiply(checker[..., None], self._contrast, out=self._added)
+        picture = np.empty_like(self._empty) if out is None else out
+        if self._contrast is None:
+            picture[:] = self._empty
+            return picture
+        x, z = self.x, self.z
+        if turn:
+            sin, cos = np.float32(np.sin(turn)), np.float32(np.cos(turn))
+            x, z = x * cos + z * sin, z * cos - x * sin
+        checker = self._wave(x, centre[0])
+        checker *= self._wave(z, centre[1])
+        checker *= self._contrast
+        picture[:, : self.first_row] = self._empty[:, : self.first_row]
+        floor, empty = picture[:, self.first_row :], self._empty[:, self.first_row :]
+        for k, amount in enumerate((_TILE_LIGHT - _TILE_DARK) / 2):
+            np.multiply(checker, amount, out=floor[k])
+            floor[k] += empty[k]
         return picture
 
     def _wave(self, place: np.ndarray, shift: float) -> np.ndarray:

@@ -54,10 +54,10 @@ class Overlay:
 
 
 def mark_contacts(picture: np.ndarray, floor: Floor, camera: Camera, contacts: np.ndarray) -> None:
-    """Green discs on the floor around points (x, z) [n, 2], in place; the picture is [H, W, 3] in 0..255."""
+    """Green discs on the floor around points (x, z) [n, 2], in place; the picture is [3, H, W] in 0..255."""
     if not len(contacts):
         return
-    height, width = picture.shape[:2]
+    height, width = picture.shape[1:]
     reach = _CONTACT_RADIUS_M + _CONTACT_RIM_M
     corners = np.array(
         [[x + a, 0, z + b] for x, z in contacts for a in (-reach, reach) for b in (-reach, reach)], np.float32
@@ -74,9 +74,9 @@ def mark_contacts(picture: np.ndarray, floor: Floor, camera: Camera, contacts: n
     pixel_m = np.float32(1.5 / camera.focal(height) * camera.distance)
     disc = np.clip((np.float32(_CONTACT_RADIUS_M) - away) / pixel_m + np.float32(0.5), 0, 1)
     inner = np.clip((np.float32(_CONTACT_RADIUS_M - _CONTACT_RIM_M) - away) / pixel_m + np.float32(0.5), 0, 1)
-    share = (disc * _CONTACT_OPACITY - inner * (_CONTACT_OPACITY - _CONTACT_FILL))[..., None]
-    box = picture[top:bottom, left:right]
-    box += share * (_CONTACT_COLOUR - box)
+    share = disc * _CONTACT_OPACITY - inner * (_CONTACT_OPACITY - _CONTACT_FILL)
+    box = picture[:, top:bottom, left:right]
+    box += share * (_CONTACT_COLOUR[:, None, None] - box)
 
 
 def draw_trails(canvas: Canvas, ribbons: list[tuple[np.ndarray, np.ndarray]]) -> None:

@@ -28,7 +28,9 @@ from mdtool.render.shading import Look
 FEW_FRAMES = 6
 """Up to so many frames are painted in this process: another one would take longer to start."""
 _AHEAD = 3
-"""Frames per process that may wait for their turn."""
+"""Frames per other process that may wait for their turn."""
+_AT_MOST = 8
+"""Frames per process that may be on their way at once."""
 
 
 @dataclass(frozen=True)
@@ -103,29 +105,40 @@ class Painter:
 def painted(sheet: Sheet, frames: Iterable[list[Pose]], count: int, workers: int | None = None) -> Iterator[np.ndarray]:
     """Paint frames in parallel and give them back in order.
 
+    This process is one of the painters: it paints whenever it would have to wait for the others, which take a second
+    to start.
+
     Args:
         frames: one pose per tile for every frame; taken only a few frames ahead.
         count: how many frames there are.
-        workers: processes; all cores by default. One paints in this process, and so does a hardware renderer.
+        workers: processes, this one included; all cores by default. A hardware renderer paints in this process alone.
 
     Raises:
         MdtoolError: a painting process died, most likely for want of memory.
     """
     workers = 1 if sheet.renderer == "pyrender" else min(workers or _cores(), max(count, 1))
+    painter, rest = Painter(sheet), iter(frames)
     if workers == 1 or count <= FEW_FRAMES:
-        painter = Painter(sheet)
-        yield from (painter.paint(poses) for poses in frames)
+        yield from (painter.paint(poses) for poses in rest)
         return
     # Spawned, not forked: a fork in the middle of torch's or the progress bar's threads can hang.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (sheet,))
+    pool = ProcessPoolExecutor(workers - 1, multiprocessing.get_context("spawn"), _start, (sheet,))
     try:
-        rest = iter(frames)
-        waiting: deque[Future[np.ndarray]] = deque(
-            pool.submit(_paint, poses) for poses in islice(rest, _AHEAD * workers)
-        )
+        waiting: deque[Future[np.ndarray]] = deque()
+
+        def hand_out() -> None:
+            given = sum(not future.done() for future in waiting)
+            room = min(_AHEAD * (workers - 1) - given, _AT_MOST * workers - len(waiting))
+            waiting.extend(pool.submit(_paint, poses) for poses in islice(rest, max(room, 0)))
+
+        hand_out()
         while waiting:
+            while not waiting[0].done() and len(waiting) < _AT_MOST * workers and (own := next(rest, None)) is not None:
+                waiting.append(Future())
+                waiting[-1].set_result(painter.paint(own))
+                hand_out()
             yield waiting.popleft().result()
-            waiting.extend(pool.submit(_paint, poses) for poses in islice(rest, 1))
+            hand_out()
     except BrokenProcessPool as error:
         raise MdtoolError(
             "a process that painted frames was killed, probably for want of memory; use a smaller --size or --jobs 1",

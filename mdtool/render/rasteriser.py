@@ -26,7 +26,8 @@ def rasterise(
         cull: leave out faces seen from behind.
 
     Returns:
-        (pixel [n] with row * width + column of the covered pixels, values there [C, n] float32).
+        (pixel [n] int32 with row * width + column of the covered pixels, each once and in no order;
+        values there [C, n] float32).
     """
     x, y = screen[:, 0][faces], screen[:, 1][faces]
     area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
@@ -54,10 +55,15 @@ def rasterise(
     key = (near.view(np.uint32).astype(np.uint64) << np.uint64(32)) | np.arange(len(near), dtype=np.uint64)
     buffer = np.zeros(width * height, np.uint64)
     np.maximum.at(buffer, pixel, key)
-    covered = np.flatnonzero(buffer)
-    winner = (buffer[covered] & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    span = span[winner]
-    return covered, begin.take(span, axis=1) + column[winner] * slope.take(span, axis=1)
+    # Winners stay in the order of their faces, so that what they look up next lies close together in memory.
+    kept = np.flatnonzero(buffer[pixel] == key)
+    span, column = span[kept], column[kept]
+    seen = np.empty((values.shape[1], len(kept)), np.float32)
+    seen[0] = near[kept]
+    for interpolated, at_begin, per_pixel in zip(seen[1:], begin[1:], slope[1:], strict=True):
+        np.multiply(column, per_pixel.take(span), out=interpolated)
+        interpolated += at_begin.take(span)
+    return pixel[kept], seen
 
 
 def _planes(

@@ -59,6 +59,7 @@ class Scene:
         light[1] = max(light[1], 0.5)
         self.light = (light / np.linalg.norm(light)).astype(np.float32)
         self._eye = camera.eye(np.zeros(2))
+        self._picture = np.empty((3, height, width), np.float32)
         self._hardware: Hardware | None = None
         if renderer == "pyrender":
             from mdtool.render.hardware import PyrenderBody
@@ -79,7 +80,7 @@ class Scene:
         vertices = vertices - origin
         if turn:
             vertices = vertices @ _turned(turn)
-        picture = self.floor.picture(centre, turn)
+        picture = self.floor.picture(centre, turn, self._picture)
         shadow = ShadowMap(vertices, self.look.faces, self.light)
         self._darken_floor(picture, shadow)
         overlay = overlay.moved(_turned(turn), origin)
@@ -87,7 +88,10 @@ class Scene:
             mark_contacts(picture, self.floor, self.camera, overlay.contacts)
         self._draw_bodies(picture, vertices, shadow, overlay)
         picture += np.float32(0.5)
-        return picture.astype(np.uint8)
+        drawn = np.empty((self.height, self.width, 3), np.uint8)
+        for k, plane in enumerate(picture):
+            drawn[..., k] = plane
+        return drawn
 
     def _darken_floor(self, picture: np.ndarray, shadow: ShadowMap) -> None:
         low, high = shadow.bounds()
@@ -104,7 +108,7 @@ class Scene:
         key, ambient = shadow.on_floor(self.floor.x[seen].ravel(), self.floor.z[seen].ravel())
         kept = (1 - _FLOOR_SHADOW * key) * (1 - _FLOOR_CONTACT * np.minimum(ambient * np.float32(1.5), 1))
         share = 1 - self.floor.fade[seen] * (1 - kept).reshape(bottom - top, right - left)
-        picture[top:bottom, left:right] *= share[..., None]
+        picture[:, top:bottom, left:right] *= share
 
     def _draw_bodies(self, picture: np.ndarray, vertices: np.ndarray, shadow: ShadowMap, overlay: Overlay) -> None:
         screen, nearness = self._project(vertices)

@@ -24,7 +24,8 @@ def scene(body: Body, **options: object) -> Scene:
 def difference(scene: Scene, vertices: np.ndarray) -> np.ndarray:
     """How much the body changes the empty room; [HEIGHT, WIDTH]."""
     drawn = scene.draw(vertices, np.zeros(2)).astype(int)
-    return np.abs(drawn - scene.floor.picture(np.zeros(2)).round().astype(int)).max(axis=2)
+    empty = np.moveaxis(scene.floor.picture(np.zeros(2)), 0, 2).round().astype(int)
+    return np.abs(drawn - empty).max(axis=2)
 
 
 def test_silhouette_of_a_ball(ball_body: Body) -> None:
@@ -113,18 +114,20 @@ def test_body_beyond_the_picture_is_no_error(ball_body: Body) -> None:
 
 def test_floor_tiles_are_half_a_metre_and_average_out() -> None:
     floor = Floor(CAMERA, WIDTH, HEIGHT)
-    here, half, whole = (floor.picture(np.array([x, 0.0]))[-1] for x in (0.0, 0.5, 1.0))
+    here, half, whole = (floor.picture(np.array([x, 0.0]))[:, -1] for x in (0.0, 0.5, 1.0))
     np.testing.assert_allclose(here, whole, atol=0.1)
     assert np.abs(here - half).mean() > 5
-    np.testing.assert_allclose((here + half) / 2, np.broadcast_to((here + half).mean(0) / 2, here.shape), atol=3)
+    np.testing.assert_allclose(
+        (here + half) / 2, np.broadcast_to((here + half).mean(1, keepdims=True) / 2, here.shape), atol=3
+    )
 
 
 def test_sky_has_no_floor_and_the_sheet_no_sky() -> None:
     floor = Floor(CAMERA, WIDTH, HEIGHT)
-    top = floor.picture(np.zeros(2))[: floor.first_row]
+    top = floor.picture(np.zeros(2))[:, : floor.first_row]
     assert 0 < floor.first_row < HEIGHT / 2
-    assert np.ptp(top, axis=1).max() == 0
-    assert np.ptp(Floor(CAMERA, WIDTH, HEIGHT, checker=False).picture(np.zeros(2)), axis=(0, 1)).max() == 0
+    assert np.ptp(top, axis=2).max() == 0
+    assert np.ptp(Floor(CAMERA, WIDTH, HEIGHT, checker=False).picture(np.zeros(2)), axis=(1, 2)).max() == 0
 
 
 def test_going_round_a_ball_moves_only_the_floor(ball_body: Body) -> None:
