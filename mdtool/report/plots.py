@@ -16,6 +16,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 COLOURS = ("#4d4d4d", "#0072b2", "#56b4e9", "#d55e00", "#cc79a7", "#009e73", "#b8860b", "#882255")
 """After Okabe & Ito: grey for a baseline, then blue, sky, vermilion, pink, green, ochre, wine."""
+_DASHES = ("-", "--", ":")
+"""Once the colours are used up, they come again with other strokes."""
 _STYLE = {
     "font.family": ["DejaVu Sans"],
     "font.size": 10,
@@ -60,13 +62,14 @@ def curves_plot(curves: Sequence[Curve], title: str, axis: str) -> Figure:
     with _style():
         figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
         axes = figure.add_subplot()
-        for curve, colour in zip(curves, _cycled(len(curves)), strict=True):
+        for k, (curve, colour) in enumerate(zip(curves, _cycled(len(curves)), strict=True)):
+            dashes = _DASHES[k // len(COLOURS) % len(_DASHES)]
             steps, mean = np.asarray(curve.steps, float), np.asarray(curve.mean, float)
             spread = np.nan_to_num(np.asarray(curve.spread, float))
             axes.fill_between(
                 steps, np.maximum(mean - spread, mean / 4), mean + spread, color=colour, alpha=_BAND, lw=0
             )
-            axes.plot(steps, mean, color=colour, lw=1.8, marker="o", ms=3.5, label=curve.label)
+            axes.plot(steps, mean, color=colour, ls=dashes, lw=1.8, marker="o", ms=3.5, label=curve.label)
         axes.set_yscale("log")
         axes.set_xlim(left=0)
         _readable_log(axes)
