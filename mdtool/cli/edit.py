@@ -42,7 +42,9 @@ def edit(
     out: Annotated[Path, typer.Option(help="Motion file to write.")] = Path("edited.h5"),
     clip: Annotated[list[int] | None, typer.Option(min=0, help="Clip of FILE to edit; repeat for several.")] = None,
     frames: Annotated[str | None, typer.Option(help="Part of the clip to edit, as 0-59.")] = None,
-    joints: Annotated[str, typer.Option(help="For complete: joints that FILE shows; names or groups.")] = "six",
+    joints: Annotated[
+        str | None, typer.Option(help="For complete: joints that FILE shows; names or groups. [default: six]")
+    ] = None,
     variations: Annotated[int | None, typer.Option(min=1, help="Results per edit.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of the search; by the task when not given.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of new noise.")] = None,
@@ -75,12 +77,16 @@ def edit(
     file, short = read_words(words or [])
     if (short is None) == (not request):
         raise MdtoolError("give either a --request, or a short form such as `mdtool edit refine FILE`")
+    if short is None and joints is not None:
+        raise MdtoolError("--joints is for `mdtool edit complete FILE`: in a request write `mask: {observed: …}`")
+    if short is not None and short.word == "inbetween" and clip and len(clip) > 1:
+        raise MdtoolError("mdtool edit inbetween begins with one clip of FILE: give one --clip")
     given = {"variations": variations, "steps": steps, "seed": seed}
     asked = _Asked(file, clip, frames, given, force)
     try:
         requests = [_read(path) for path in request or []]
         if short is not None:
-            requests = [_of(short.request(joints), f"mdtool edit {short.word}")]
+            requests = [_of(short.request(joints, (clip or [0])[0]), f"mdtool edit {short.word}")]
         if dry_run:
             _dry_run(console, asked, requests, run, require_name(out).with_suffix(".plan.png"), as_json)
             return
@@ -156,6 +162,8 @@ def _sources(asked: _Asked, each: _Request, fps: float, generator: Generator | N
 
     given, seconds = each.request.input, each.request.time == "seconds"
     if given.generate is not None:
+        if asked.file is not None or asked.clips or asked.frames:
+            raise MdtoolError(f"{each.document.file} generates its input: leave out FILE, --clip and --frames")
         if generator is None:
             raise MdtoolError("a request that generates its input has no dry run: the input is not known before")
         from mdtool.editing.sampled import sampled_source
@@ -244,13 +252,14 @@ def _edit(
     run = run or newest_run(Path("runs"), makes_motion=True)
     generator = load_generator(run, weights, prepare(device, threads))
     most = generator.method.describe().frames[1]
-    session = Session(generator, asked.force)
+    session = Session(generator, asked.force, lambda line: _warn(console, [line]))
     plans, chains = [], []
     for each in requests:
         changed = _with_options(each.request, asked)
         for source in _sources(asked, each, generator.fps, generator):
             plans.append(compile_request(changed, each.document, source, most, asked.force))
             chains.append(Chain.read(changed, each.document, most, asked.force, partial(_with_options, asked=asked)))
+            chains[-1].check(plans[-1])
     for plan in plans:
         say(console, _headline(plan))
         _warn(console, [problem.told(plan.document.file) for problem in plan.warnings])
@@ -261,9 +270,9 @@ def _edit(
     edits = search_all(session, plans, chains, seconds, lambda title: _bar(console, title), save)
     save(edits)
     found = [reports(edited) for edited in edits]
-    for edited, each_report in zip(edits, found, strict=True):
-        _warn(console, edited.warnings)
-        if not as_json:
+    earlier = [reports(each) for edited in edits for each in edited.history]
+    if not as_json:
+        for each_report in (*earlier, *found):
             for one in each_report:
                 console.print(target_table(one))
                 console.print(change_table(one))
@@ -272,7 +281,7 @@ def _edit(
         write_text(report, json.dumps(table, indent=1) + "\n")
     if as_json:
         typer.echo(json.dumps(table, indent=1))
-    missed = [row for each_report in found for one in each_report for row in one.missed]
+    missed = [row for each_report in (*earlier, *found) for one in each_report for row in one.missed]
     for row in missed:
         unit = "cm" if row.unit == "m" else row.unit
         scale = 100 if row.unit == "m" else 1

@@ -34,14 +34,17 @@ def evaluate_edits(target: Path, before: Path, out: Path, console: Console) -> N
     came = edited.provenance.get("inputs")
     if came is None or len(came) != len(edited):
         raise MdtoolError(f"{target} was not made by `mdtool edit`: --before goes with edited files")
-    inputs = []
-    for entry, motion in zip(came, edited, strict=True):
+    inputs, compared = [], []
+    for entry, whole in zip(came, edited, strict=True):
+        # A blend goes on after its input.
+        motion = whole.slice(0, min(int(entry.get("frames", len(whole))), len(whole)))
+        compared.append(motion)
         frames = f"{entry['first']}-{entry['first'] + len(motion) - 1}"
         source = load_source(before, int(entry["clip"]), frames, motion.fps, False)
         if source.motion is None:
             raise MdtoolError(f"{before} holds joint places: --before takes a motion file")
         inputs.append(source.motion)
-    scores = edit_scores(list(edited), inputs, [marks_of(edited.provenance, k) for k in range(len(edited))])
+    scores = edit_scores(compared, inputs, [marks_of(edited.provenance, k) for k in range(len(edited))])
     title = f"{target}: {counted(len(edited), 'edit')} of {before}"
     table = Table("measure", "unit", "before", "after", title=title, title_justify="left")
     for score in scores:

@@ -11,9 +11,10 @@ import numpy as np
 from torch import Tensor
 
 from mdtool.editing.document import Document, Problems, read_document
+from mdtool.editing.frames import held
 from mdtool.editing.plan import Plan, compile_request
 from mdtool.editing.request import EditRequest, check_request, resolved
-from mdtool.editing.session import Edited, Progress, Session, alike
+from mdtool.editing.session import INTERRUPTED, Edited, Progress, Session, alike
 from mdtool.editing.source import Source
 
 _LONGEST = 20
@@ -55,6 +56,21 @@ class Chain:
             found.append((request, place))
         return Chain(tuple(found), most_frames, force)
 
+    def check(self, first: Plan) -> None:
+        """Compile all requests as if each edit gave its input back: what is wrong is told before the first search.
+
+        Raises:
+            Problems: a request that cannot be whatever the edits before it make.
+        """
+        plan = first
+        for request, document in self.requests:
+            motion, rows = plan.source.motion, np.arange(plan.frames)
+            if motion is None:
+                return
+            motion = replace(motion, rot6d=held(motion.rot6d, rows), root=held(motion.root, rows), noise=None)
+            source = Source(motion, None, motion.fps, motion.name, plan.source.path, plan.source.clip)
+            plan = compile_request(request, document, source, self.most_frames, force=True)
+
 
 def search_all(
     session: Session,
@@ -86,13 +102,15 @@ def search_all(
             made = session.edit([plans[place] for place in members], seconds, progress, keep)
         done.update(zip(members, made, strict=True))
         keep(made)
+        if made[0].ended == INTERRUPTED:
+            return [done[place] for place in sorted(done)]
     for place, chain in enumerate(chains):
         first = done[place]
         for request, document in chain.requests:
-            if done[place].ended == "interrupted":
-                break
             done[place] = _follow(session, first, done[place], request, document, chain, seconds, show)
             save([done[each] for each in sorted(done)])
+            if done[place].ended == INTERRUPTED:
+                return [done[each] for each in sorted(done)]
     return [done[place] for place in sorted(done)]
 
 
@@ -107,7 +125,8 @@ def _follow(
     show: Callable[[str], Any] | None,
 ) -> Edited:
     """The next edit of a chain, of the best motion of the last one."""
-    motion = last.motions[int(np.argmin(last.losses))]
+    best = int(np.argmin(last.losses))
+    motion = last.motions[best]
     provenance = {"checkpoint_sha256": session.decoder.generator.sha256}
     source = Source(motion, None, motion.fps, motion.name, first.plan.source.path, first.plan.source.clip, provenance)
     plan = compile_request(request, document, source, chain.most_frames, chain.force)
@@ -117,4 +136,6 @@ def _follow(
     progress: Progress | None
     with show(f"then {plan.task}") if show else nullcontext() as progress:
         edited = session.edit([plan], seconds, progress, anchors=[anchor])[0]
-    return replace(edited, before=first.before, warnings=[*last.warnings, *edited.warnings])
+    history = (*last.history, replace(last, motions=[motion], losses=[last.losses[best]], history=()))
+    warnings = [*last.warnings, *edited.warnings]
+    return replace(edited, before=first.before, warnings=warnings, history=history)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mdtool.editing.frames import held
 from mdtool.editing.plan import Plan
-from mdtool.editing.request import Run
+from mdtool.editing.run_section import Run
 from mdtool.methods.contract import FieldMethod
 from mdtool.methods.generate import Generator
 

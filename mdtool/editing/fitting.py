@@ -3,7 +3,7 @@
 DDIM's inversion predicts each step's noise at the wrong end of the step. With few steps that costs decimetres: a walk
 whose heading is off by a tenth of a radian ends far from home. Fixed points of each step are no cure, because behind
 a spectral skip connection the map forgets fast movement, and undoing it blows the noise up. A search begins where the
-inversion ends and stays near it.
+inversion ends.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _TURNS = 0.05
 
 def fitted_noise(
     decoder: Decoder, plan: Plan, reference: Tensor, begin: Tensor, steps: int, until_s: float | None = None
-) -> Tensor:
-    """Noise [1, …] near `begin` whose motion is the input.
+) -> tuple[Tensor, bool]:
+    """(noise [1, …] whose motion is the input, searched for from `begin` on; whether Ctrl-C ended the search).
 
     Args:
         reference: features of the input [1, …].
@@ -57,11 +57,15 @@ def fitted_noise(
         return program.judge(*decoder.motions(decoder.decode(plan, z, action)))
 
     rngs = sample_generators(plan.request.run.seed, 0, 1)
-    searching = NoiseSearch(task, begin, Search(steps, warmup=min(20, steps // 4)), SeededRandomness(begin, None, rngs))
+    search, randomness = Search(steps, warmup=min(20, steps // 4)), SeededRandomness(begin, None, rngs)
+    searching = NoiseSearch(task, begin, search, randomness, searched=decoder.method.searched(begin))
 
     def unfinished() -> bool:
         in_time = until_s is None or time.monotonic() < until_s
         return in_time and float(searching.best_error[0]) > ENOUGH_M
 
-    searching.run(unfinished)
-    return searching.best_noise
+    try:
+        searching.run(unfinished)
+    except KeyboardInterrupt:
+        return searching.best_noise, True
+    return searching.best_noise, False

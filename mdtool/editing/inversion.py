@@ -14,7 +14,7 @@ from mdtool.editing.fitting import ENOUGH_M, fitted_noise
 from mdtool.editing.placement import Placement, fitted
 from mdtool.editing.plan import Plan
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import Method, sample_generators
+from mdtool.methods.contract import Method, NoInverse, sample_generators
 from mdtool.motion.kinematics import joint_positions
 
 WARN_M, REFUSE_M = 0.05, 0.20
@@ -60,16 +60,29 @@ class Start:
     """Mean distance between the joints of the input and of what the noise makes; None for new noise."""
     unfitted_m: float | None = None
     """The same before the noise was fitted to the input."""
+    foreign: bool = False
+    """Whether the input holds noise of other weights, which is of no use here."""
+    interrupted: bool = False
+    """Whether Ctrl-C ended the fitting."""
+
+    def told(self, name: str) -> list[str]:
+        """How faithful the start is, and what a user must know before the search."""
+        said = []
+        if self.reconstruction_m is not None:
+            said.append(f"{self.how} noise rebuilds {name} to {100 * self.reconstruction_m:.1f} cm per joint")
+        return said + self.warnings()
 
     def warnings(self) -> list[str]:
-        """What a user must know before the search."""
+        """What a user must know."""
         found = []
+        if self.foreign:
+            found.append("the noise stored with the input belongs to other weights and is not used")
         if self.reconstruction_m is not None and self.reconstruction_m > WARN_M:
             found.append(
                 f"the model rebuilds this input only to {100 * self.reconstruction_m:.1f} cm per joint: the edit "
                 "starts from a neighbouring motion (`run: {residual: constant}` adds what is lost)"
             )
-        if self.how == "inverted" and not self.health.sound:
+        if self.how in ("inverted", "fitted") and not self.health.sound:
             found.append(
                 f"the input's noise is not Gaussian ({self.health.told()}): it lies outside what the model knows, and "
                 "edits of it may look wrong"
@@ -105,10 +118,8 @@ def inverted(method: Method, features: Tensor, action: Tensor | None, steps: int
     """The noise of features [1, …] by the method's own inversion; None when it has none."""
     try:
         return method.invert(features, action, **method.smooth_options(steps))
-    except MdtoolError as error:
-        if "cannot be inverted" in str(error):
-            return None
-        raise
+    except NoInverse:
+        return None
 
 
 def find_start(
@@ -156,6 +167,7 @@ def _from_input(decoder: Decoder, plan: Plan, reference: Tensor, wanted: np.ndar
         found.append(Start(noise[0], how, health_of(noise[0], method.time_axis), placement, lost))
 
     motion = plan.source.motion
+    stored = motion is not None and motion.noise is not None
     same_weights = plan.source.provenance.get("checkpoint_sha256") == decoder.generator.sha256
     if motion is not None and motion.noise is not None and same_weights:
         consider(torch.from_numpy(motion.noise).to(decoder.device)[None], "stored")
@@ -167,9 +179,12 @@ def _from_input(decoder: Decoder, plan: Plan, reference: Tensor, wanted: np.ndar
             consider(noise, "inverted")
     best = min(found, key=_lost)
     steps = min(run.fit_steps, plan.steps)
+    interrupted = False
     if steps and _lost(best) > ENOUGH_M:
-        consider(fitted_noise(decoder, plan, reference, best.noise[None], steps, until_s), "fitted")
-    return replace(min(found, key=_lost), unfitted_m=_lost(best))
+        noise, interrupted = fitted_noise(decoder, plan, reference, best.noise[None], steps, until_s)
+        consider(noise, "fitted")
+    foreign = stored and not same_weights
+    return replace(min(found, key=_lost), unfitted_m=_lost(best), foreign=foreign, interrupted=interrupted)
 
 
 def _lost(start: Start) -> float:

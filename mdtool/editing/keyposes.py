@@ -41,15 +41,15 @@ def pose_goal(plan: Plan, key: Key, target: Target, frames: np.ndarray) -> Goal:
         return Turns(key, target.weight, None, frames, joints, other.motion.rot6d[picks][:, list(joints)].astype(float))
     world = plan.source.world
     if target.align == "world":
-        to_start = Placement(-world.yaw).after(Placement(0.0, -world.x, -world.z))
+        to_start = world.inverse()
     else:
-        to_start = _over_the_input(plan, int(frames[0])).after(_inverse(stands_at(other.motion, first)))
+        to_start = _over_the_input(plan, int(frames[0])).after(stands_at(other.motion, first).inverse())
     values = to_start.done(other.motion.positions()[picks].astype(np.float64))[:, list(joints)]
     return Places(key, target.weight, target.must, frames, joints, values, np.ones(values.shape, bool))
 
 
 def blend_goal(plan: Plan) -> Goal:
-    """The input up to the seam, and the other motion after it, turned and moved to go on from there.
+    """The input, which is to be its last half, up to the seam, and the other motion placed to go on from there.
 
     Raises:
         ValueError: the seam leaves nothing of one of them.
@@ -62,7 +62,7 @@ def blend_goal(plan: Plan) -> Goal:
     first = plan.source.motion
     if first is None or other.motion is None:
         raise ValueError("a blend joins two motions with rotations, not joint places")
-    half = min(plan.frames // 2, len(first))
+    half = len(first)
     rest = plan.frames - half
     if rest <= blend.seam or half <= blend.seam:
         raise ValueError(f"a seam of {blend.seam} frames on each side leaves nothing of {plan.frames}: make it shorter")
@@ -71,10 +71,9 @@ def blend_goal(plan: Plan) -> Goal:
             f"{path} has {len(other)} frames, and {rest} after the first {blend.skip} are needed: lower `skip` or "
             "`length`"
         )
-    head = first.slice(len(first) - half, len(first))
     tail = other.motion.slice(blend.skip, blend.skip + rest)
-    joined = np.concatenate([head.positions(), _continued(head, tail).positions()]).astype(np.float64)
-    values = _inverse(stands_at(head)).done(joined)[:, list(joint_indices("all"))]
+    joined = np.concatenate([first.positions(), _continued(first, tail).positions()]).astype(np.float64)
+    values = plan.source.world.undone(joined)[:, list(joint_indices("all"))]
     frames = np.flatnonzero(np.abs(np.arange(plan.frames) - half + 0.5) > blend.seam)
     values = values[frames]
     joints = joint_indices("all")
@@ -86,7 +85,7 @@ def _continued(head: Motion, tail: Motion) -> Motion:
     end, begin = stands_at(head, -1), stands_at(tail, 0)
     step = (head.root[-1] - head.root[-2]) if len(head) > 1 else np.zeros(3)
     further = Placement(end.yaw, end.x + float(step[0]), end.z + float(step[2]))
-    return further.after(_inverse(begin)).motion(tail)
+    return further.after(begin.inverse()).motion(tail)
 
 
 def _over_the_input(plan: Plan, frame: int) -> Placement:
@@ -94,11 +93,7 @@ def _over_the_input(plan: Plan, frame: int) -> Placement:
     motion = plan.source.motion
     if motion is None:
         return Placement()
-    return _inverse(plan.source.world).after(stands_at(motion, min(frame, len(motion) - 1)))
-
-
-def _inverse(placement: Placement) -> Placement:
-    return Placement(-placement.yaw).after(Placement(0.0, -placement.x, -placement.z))
+    return plan.source.world.inverse().after(stands_at(motion, min(frame, len(motion) - 1)))
 
 
 def _consecutive(frames: np.ndarray) -> bool:

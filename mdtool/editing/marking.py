@@ -11,7 +11,6 @@ from mdtool.editing.plan import Plan
 from mdtool.editing.shapes import Ball, Block, Column, HalfSpace, Prism, Shape, Stick, Together
 from mdtool.motion.marks import Marks, Point, Solid
 
-_MOST_POINTS = 60
 _ENDLESS_M = 2.2
 """How high a pillar or a wall without ends is drawn."""
 _CORNERS = 24
@@ -34,19 +33,17 @@ def marks(plan: Plan) -> Marks:
         elif isinstance(goal, Clear):
             for obstacle in goal.obstacles:
                 solids += [_solid(shape, obstacle, world) for shape in _parts(obstacle.shape)]
-    return Marks(points[:_MOST_POINTS], lines, solids)
+    return Marks(points, lines, solids)
 
 
 def _points(goal: Places, world: Placement) -> list[Point]:
-    """The wanted places of a goal of few joints."""
+    """The wanted places of a goal."""
     found: list[Point] = []
-    if len(goal.joints) > 3:
-        return found
     for row, frame in enumerate(goal.frames):
         if goal.asked is not None and frame not in goal.asked:
             continue
         for column in range(len(goal.joints)):
-            if goal.mask[row, column][[0, 2]].all():
+            if goal.mask[row, column].any():
                 at = world.done(np.where(goal.mask[row, column], goal.values[row, column], 0.0))
                 axes = "".join("xyz"[axis] for axis in np.flatnonzero(goal.mask[row, column]))
                 place = (float(at[0]), float(at[1]), float(at[2]))

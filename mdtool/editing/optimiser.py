@@ -18,6 +18,8 @@ from mdtool.editing.schedule import rate_share
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 """Adam's (Kingma & Ba 2015)."""
+WARMUP = 50
+"""Steps in which the learning rate rises (section 3); no more than a quarter of a search that is planned shorter."""
 _GIVE_UP = 20
 """Consecutive steps without a finite gradient after which a sample stops."""
 _EARLIEST, _HELD = 70, 10
@@ -35,7 +37,7 @@ class Search:
 
     steps: int = 300
     lr: float = 0.05
-    warmup: int = 50
+    warmup: int = WARMUP
     decay: int | None = None
     """Length of the cosine at the end, steps; all of them by default."""
     content: float = 0.0
@@ -121,12 +123,24 @@ class NoiseSearch:
     """A batch of searches. `step` until `done`; `noise` is where they stand, `best_noise` the best they have seen."""
 
     def __init__(
-        self, task: Task, start: Tensor, search: Search, randomness: Randomness, anchor: Tensor | None = None
+        self,
+        task: Task,
+        start: Tensor,
+        search: Search,
+        randomness: Randomness,
+        anchor: Tensor | None = None,
+        searched: Tensor | None = None,
     ) -> None:
-        """Start from latents [B, …]; the content term draws towards `anchor`, which is the start by default."""
+        """Start from latents [B, …].
+
+        Args:
+            anchor: what the content term draws towards; the start by default.
+            searched: which numbers of a latent change, bool […]; all by default.
+        """
         self.task, self.search, self.randomness = task, search, randomness
         self.noise = start.detach().clone()
         self.anchor = self.noise.clone() if anchor is None else anchor.detach()
+        self.searched = None if searched is None else searched.to(self.noise)
         count = len(start)
         self.first, self.second = torch.zeros_like(self.noise), torch.zeros_like(self.noise)
         self.updates = torch.zeros(count, dtype=torch.float64)
@@ -135,6 +149,7 @@ class NoiseSearch:
         """Steps that each sample took part in."""
         self.planned = search.steps
         """Steps of the schedule; a time budget may shorten it."""
+        self.warmup = search.warmup
         self.taken = 0
         self.trace = Trace()
         self.best_noise = self.noise.clone()
@@ -154,8 +169,9 @@ class NoiseSearch:
         return self.taken >= self.planned or not bool(self._active.any())
 
     def plan(self, steps: int) -> None:
-        """Shorten or lengthen the schedule to `steps` in all."""
+        """Change the schedule to `steps` in all; the warm-up of a shortened one ends by a quarter of it."""
         self.planned = max(steps, self.taken)
+        self.warmup = min(self.search.warmup, max(self.planned // 4, self.taken))
 
     def step(self) -> None:
         """One step of every search that goes on."""
@@ -163,6 +179,8 @@ class NoiseSearch:
         noise = self.noise[rows].requires_grad_()
         judged, moved, tangled, total = self._judge(noise, rows)
         (gradient,) = torch.autograd.grad(total.sum(), noise)
+        if self.searched is not None:
+            gradient = gradient * self.searched
         self._remember(rows, noise.detach(), judged, total.detach())
         share = self._shares(rows)
         length = gradient.flatten(1).norm(dim=1)
@@ -173,6 +191,7 @@ class NoiseSearch:
             self._adam(rows[usable], (gradient / _column(length, gradient))[usable], share[usable])
             if search.perturbation:
                 drawn = self.randomness.perturbation(self.taken)[rows]
+                drawn = drawn if self.searched is None else drawn * self.searched
                 self.noise[rows] += drawn * _column(share * search.perturbation, drawn)
         self.skipped[rows[~usable]] += 1
         self._settle(rows, finite, judged)
@@ -185,10 +204,6 @@ class NoiseSearch:
             self.step()
             if each is not None and not each():
                 return
-
-    def stopped(self) -> Tensor:
-        """[B] bool: searches that ended before the schedule did."""
-        return ~self._active
 
     def _judge(self, noise: Tensor, rows: Tensor) -> tuple[Judged, Tensor, Tensor | None, Tensor]:
         """(the task's judgement, ‖z - z₀‖, decorrelation loss, all terms together)."""
@@ -216,7 +231,7 @@ class NoiseSearch:
 
     def _shares(self, rows: Tensor) -> Tensor:
         """[b] learning rates as shares of the largest; those of stopping samples fall to 0."""
-        share = rate_share(self.taken, self.planned, self.search.warmup, self.search.decay)
+        share = rate_share(self.taken, self.planned, self.warmup, self.search.decay)
         cooling = self._cooling[rows]
         return torch.where(cooling > 0, cooling / _COOL_DOWN, 1.0).double() * share
 

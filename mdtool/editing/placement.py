@@ -47,6 +47,10 @@ class Placement:
         x, z = turned(np.asarray(other.x, float), np.asarray(other.z, float), self.yaw)
         return Placement(self.yaw + other.yaw, float(x + self.x), float(z + self.z))
 
+    def inverse(self) -> Placement:
+        """What takes it back."""
+        return Placement(-self.yaw).after(Placement(0.0, -self.x, -self.z))
+
     def of(self, sample: int) -> Placement:
         """One sample's placement of a batch's."""
         return Placement(*(float(np.asarray(part).reshape(-1)[sample]) for part in (self.yaw, self.x, self.z)))

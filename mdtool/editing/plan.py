@@ -152,7 +152,10 @@ def compile_request(
         Problems: all that is wrong.
     """
     task = task_of(request)
-    plan = Plan(request, document, task, source, _length(request, document, source, task, most_frames), source.fps)
+    frames = _length(request, document, source, task, most_frames)
+    if task == "blend" and source.motion is not None:
+        source = source.part(max(len(source) - frames // 2, 0), len(source))
+    plan = Plan(request, document, task, source, frames, source.fps)
     maker = _Maker(plan)
     maker.make()
     found = maker.problems + infeasible(plan)
@@ -338,7 +341,7 @@ class _Maker:
         if name == "start":
             return Placement()
         world = self.source.world
-        back = Placement(-world.yaw).after(Placement(0.0, -world.x, -world.z))
+        back = world.inverse()
         if name == "world":
             return back
         if name == "current":

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mdtool.editing.goals import BodyMotion, Clear, Goal, Places
+from mdtool.editing.goals import BodyMotion, Goal, Places
 from mdtool.editing.optimiser import Judged
 from mdtool.editing.placement import Placement, fitted
 from mdtool.editing.shapes import turned
@@ -46,9 +46,10 @@ class Program:
             errors = {id(goal): goal.error(body) for goal in hard}
             missed = [errors[id(goal)].flatten(1).amax(1) / max(goal.tolerance, 1e-6) for goal in hard]
             furthest = torch.stack(missed).amax(0) if missed else torch.full_like(nothing, torch.inf)
-            metres = [errors[id(goal)].flatten(1).mean(1) for goal in hard if goal.unit == "m"]
-            if metres:
-                error = torch.stack(metres).mean(0)
+            places: list[Goal] = [goal for goal in hard if isinstance(goal, Places)]
+            told = places or [goal for goal in hard if goal.unit == "m"]
+            if told:
+                error = torch.cat([errors[id(goal)].flatten(1) for goal in told], dim=1).mean(1)
             else:
                 error = terms.get("pose", nothing).detach()
         weighted = self._weighted(body, terms)
@@ -108,10 +109,6 @@ class Program:
             if not isinstance(goal, Places):
                 result.append(goal.weight * goal.residual(body).mean(-1))
         return result
-
-    def clearances(self, body: BodyMotion) -> list[Tensor]:
-        """Distances to each group of obstacles, [b, T, K] each."""
-        return [goal.clearance(body) for goal in self.goals if isinstance(goal, Clear)]
 
 
 def _turned_pelvis(rot6d: Tensor, placement: Placement) -> Tensor:

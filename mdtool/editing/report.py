@@ -35,11 +35,13 @@ class TargetRow:
     """Mean error over the goal's frames."""
     worst: float
     must: float | None
+    keyframes: int = 0
+    """Frames at which joints should be in places; 0 for goals of other kinds."""
 
     @property
     def missed(self) -> bool:
         """Whether a requirement is not met."""
-        return self.must is not None and self.worst > self.must
+        return self.must is not None and not self.worst <= self.must  # a NaN is a miss
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,11 @@ class EditReport:
 
     @property
     def objective_error(self) -> float:
-        """Mean over targets in metres; NaN without any."""
-        errors = [row.error for row in self.targets if row.unit == "m"]
-        return float(np.mean(errors)) if errors else float("nan")
+        """DNO's objective error: mean over the key frames of targets, metres; NaN without any."""
+        keyframes = [row.keyframes for row in self.targets]
+        if not any(keyframes):
+            return float("nan")
+        return float(np.average([row.error for row in self.targets], weights=keyframes))
 
 
 def reports(edited: Edited) -> list[EditReport]:
@@ -88,7 +92,8 @@ def report(plan: Plan, motion: Motion, before: Motion | None, loss: float = floa
         motion: in the world of the plan's input.
     """
     after_body = seen(plan, motion)
-    before_body = None if before is None else seen(plan, before)
+    whole = before is not None and len(before) >= plan.frames  # a blend goes on after its input
+    before_body = seen(plan, before) if whole and before is not None else None
     rows = [_row(plan, goal, after_body, before_body) for goal in plan.goals]
     return EditReport(motion.name, loss, rows, _changes(plan, motion, before, after_body, before_body))
 
@@ -121,6 +126,7 @@ def _row(plan: Plan, goal: Goal, after: BodyMotion, before: BodyMotion | None) -
         float(error.mean()),
         float(error.max()),
         goal.must,
+        len(error) if isinstance(goal, Places) and goal.hard else 0,
     )
 
 
@@ -166,9 +172,11 @@ def to_json(edited: Edited, found: list[EditReport]) -> dict[str, Any]:
         "ended": edited.ended,
         "steps": edited.steps,
         "seconds": round(edited.seconds, 2),
+        "earlier": [to_json(each, reports(each)) for each in edited.history],
         "start": edited.start.how,
         "reconstruction_m": edited.start.reconstruction_m,
         "reconstruction_unfitted_m": edited.start.unfitted_m,
+        "noise": asdict(edited.start.health),
         "action": edited.plan.action_told,
         "warnings": [*edited.warnings, *(problem.told(edited.plan.document.file) for problem in edited.plan.warnings)],
         "variations": [

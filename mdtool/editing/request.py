@@ -11,12 +11,13 @@ import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from mdtool.config import Strict
 from mdtool.editing.document import Document, Key, Problem, Problems, key_name, suggestion
 from mdtool.editing.frames import check_frames
 from mdtool.editing.joints import joint_index, joint_indices
+from mdtool.editing.run_section import Run, no_boolean
 from mdtool.editing.solids import SolidSpec
 
 FARTHEST_M = 50.0
@@ -31,10 +32,6 @@ def _metres(value: Any) -> float:
     if abs(value) > FARTHEST_M:
         raise ValueError(f"{value:g} m is out of reach: lengths are in metres, so write 150 cm as 1.5")
     return float(value)
-
-
-def _no_boolean(value: Any) -> Any:
-    return {False: "off", True: "normal"}.get(value, value) if isinstance(value, bool) else value
 
 
 def _pose_name(value: str) -> str:
@@ -88,9 +85,26 @@ class Input(Strict):
 class Keep(Strict):
     """What should stay as it is."""
 
-    content: Annotated[Literal["off", "soft", "normal", "strong"], BeforeValidator(_no_boolean)] = "normal"
+    content: Annotated[Literal["off", "soft", "normal", "strong"], BeforeValidator(no_boolean)] = "normal"
     frames: Frames | None = None
     joints: Joints = "all"
+
+    @model_validator(mode="after")
+    def _whole(self) -> Keep:
+        if "joints" in self.model_fields_set and self.frames is None:
+            raise ValueError('`joints` are kept at `frames`: add `frames`, such as "*"')
+        return self
+
+
+_ALONE = {
+    "joint": ("place", "speed", "near"),
+    "align": ("pose",),
+    "rotations": ("pose",),
+    "within": ("near",),
+    "spread": ("place",),
+    "space": ("place", "facing"),
+}
+"""Words of a target, and the kinds of target that they belong to."""
 
 
 class Target(Strict):
@@ -140,8 +154,12 @@ class Target(Strict):
             raise ValueError("`near` needs `within`, a distance in metres")
         if self.joints is not None and self.pose is None:
             raise ValueError("`joints` goes with `pose`; a place or speed is of one `joint`")
-        if self.must is not None and self.facing is not None:
-            raise ValueError("`must` is in metres and does not go with `facing`")
+        if self.must is not None and (self.facing is not None or self.rotations):
+            raise ValueError("`must` is in metres and does not go with `facing` or `rotations`")
+        for word, without in _ALONE.items():
+            used = word in self.model_fields_set and getattr(self, word) != Target.model_fields[word].default
+            if used and (set(kinds) or {"place"}).isdisjoint(without):
+                raise ValueError(f"`{word}` says nothing of {kinds[0] if kinds else 'a place'}: leave it out")
         return self
 
     @property
@@ -208,6 +226,10 @@ class Limit(Strict):
             )
         if bound and (self.joint is None) == (self.joints is None):
             raise ValueError("a limit needs `joint`, or `joints`, and not both")
+        if not bound:
+            idle = [word for word in ("joint", "joints", "axis", "space") if word in self.model_fields_set]
+            if idle:
+                raise ValueError(f"`{idle[0]}` goes with above or below: leave it out")
         if self.above is not None and self.below is not None and self.above >= self.below:
             raise ValueError(f"nothing is above {self.above:g} and below {self.below:g} m: swap the two numbers")
         return self
@@ -235,48 +257,6 @@ class Blend(Strict):
     """Frames on each side of the joint that are left to the model."""
     skip: int = Field(0, ge=0)
     """Frames at the beginning of the other motion that are not used."""
-
-
-class Run(Strict):
-    """How to search; what is left out follows from the sections that are there."""
-
-    steps: Annotated[int, Field(ge=1, le=20_000)] | Literal["auto"] = "auto"
-    variations: int = Field(1, ge=1, le=64)
-    seed: int = Field(0, ge=0)
-    sampler: str = Field("ddim-10", pattern=r"^(ddim-\d+|native)$")
-    init: Literal["auto", "input", "random"] = "auto"
-    init_noise: float = Field(0.0, ge=0, le=1)
-    """How far variations begin from the input's noise, 0 to 1 (all new)."""
-    select: Literal["last", "best"] = "last"
-    lr: float = Field(0.05, gt=0, le=1)
-    warmup: int = Field(50, ge=0)
-    content: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    decorrelation: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    perturbation: float = Field(0.0, ge=0, le=1)
-    stop: Literal["early", "never"] = "early"
-    condition: Literal["auto", "keep", "none"] = "auto"
-    """Whether the denoiser is told the input's action, if it knows it. The paper searches without; auto tells it unless
-    a target is out of the action's way (see condition.py)."""
-    residual: Literal["none", "constant"] = "none"
-    """constant: what the inversion loses is added again, so that an empty edit gives the input exactly."""
-    invert_steps: int = Field(100, ge=1)
-    fit_steps: int = Field(150, ge=0)
-    """Steps, and no more than the edit's own, of the search that corrects the input's noise; see fitting.py."""
-    planted: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    """Weight of the speed of sliding feet."""
-    anchor: Literal["original", "previous"] = "previous"
-    """In a chain of edits: whose content the content term keeps."""
-    checkpoint: Literal["auto", "off", "step"] = "auto"
-    precision: Literal["fp32", "bf16"] = "fp32"
-    coarse: bool = False
-    """Half as many sampling steps in the first half of the search."""
-
-    @field_validator("steps", mode="before")
-    @classmethod
-    def _word(cls, value: Any) -> Any:
-        if isinstance(value, str) and value != "auto":
-            raise ValueError(f"must be a whole number of steps or auto, not {value!r}")
-        return value
 
 
 class EditRequest(Strict):

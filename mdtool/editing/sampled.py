@@ -9,7 +9,7 @@ from mdtool.editing.decoding import smooth_steps
 from mdtool.editing.request import EditRequest
 from mdtool.editing.source import Source
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import sample_generators
+from mdtool.methods.contract import FieldMethod, sample_generators
 from mdtool.methods.generate import Generator
 from mdtool.motion.motion import Motion
 
@@ -26,11 +26,15 @@ def sampled_source(generator: Generator, request: EditRequest) -> Source:
     if wanted.action is not None and wanted.action not in generator.actions:
         raise MdtoolError(f"input.generate: no action {wanted.action!r}: the run knows {', '.join(generator.actions)}")
     device = next(method.parameters()).device
-    noise = method.noise(sample_generators(wanted.seed, 0, 1), request.length).to(device)
+    options = method.smooth_options(smooth_steps(request.run))
+    frames = None if request.length is None else method.frames_for(request.length)
+    if frames is not None and isinstance(method, FieldMethod):
+        options |= {"times_s": torch.arange(frames, device=device) / generator.fps}
+    noise = method.noise(sample_generators(wanted.seed, 0, 1), frames).to(device)
     label = None
     if wanted.action is not None and request.run.condition != "none":
         label = torch.tensor([generator.actions.index(wanted.action)], device=device)
-    features = method.decode(noise, label, **method.smooth_options(smooth_steps(request.run))).float()
+    features = method.decode(noise, label, **options).float()
     (rot6d, root), betas = method.to_motion(features), method.to_betas(features)
     motion = Motion(
         rot6d=rot6d[0].cpu().numpy().astype(np.float32),

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from mdtool.editing.decoding import Decoder
 from mdtool.editing.inversion import Start, find_start
-from mdtool.editing.optimiser import Judged, NoiseSearch, Search, SeededRandomness
+from mdtool.editing.optimiser import WARMUP, Judged, NoiseSearch, Search, SeededRandomness
 from mdtool.editing.placement import Placement
 from mdtool.editing.plan import Plan
 from mdtool.editing.program import Program
 from mdtool.editing.regularisers import content_weight, decorrelation_weight
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import sample_generators
+from mdtool.methods.contract import FieldMethod, Method, sample_generators
 from mdtool.methods.generate import Generator
 from mdtool.motion.motion import Motion
 
@@ -28,8 +28,12 @@ _MEASURED = 5
 _START_SHARE = 0.3
 """Of a budget, at most, for the noise that a search begins with."""
 _RADIUS = 1e-2
-"""Weight of the radius penalty of latents without a time axis."""
-_NOT_TO_THE_END = ("out of time", "interrupted")
+"""Weight of the radius penalty of latents that are no noise of frames."""
+_APART = 0.2
+"""How far variations begin from the input's noise, 0 … 1: identical starts would end identically."""
+INTERRUPTED = "interrupted"
+"""How an edit ended that Ctrl-C stopped."""
+_NOT_TO_THE_END = ("out of time", INTERRUPTED)
 
 Progress = Callable[[int, int, float], None]
 """Called with (steps done, steps in all, objective error in metres)."""
@@ -51,6 +55,8 @@ class Edited:
     ended: str
     """finished, stopped early, out of time, or interrupted."""
     warnings: list[str] = field(default_factory=list)
+    history: tuple[Edited, ...] = ()
+    """The edits of a chain before this one, oldest first, each with the motion that the next began with."""
 
 
 class _Job(NamedTuple):
@@ -66,8 +72,13 @@ class _Job(NamedTuple):
 class Session:
     """Edits of one run. The network stays as it is; what is searched is its noise."""
 
-    def __init__(self, generator: Generator, force: bool = False) -> None:
-        self.decoder, self.force = Decoder(generator), force
+    def __init__(self, generator: Generator, force: bool = False, tell: Callable[[str], None] | None = None) -> None:
+        """
+        Args:
+            force: begin even where the model cannot rebuild the input.
+            tell: given what a user should know of the noise that a search begins with, before it begins.
+        """
+        self.decoder, self.force, self.tell = Decoder(generator), force, tell
         self.method, self.device = generator.method, self.decoder.device
 
     def edit(
@@ -95,6 +106,11 @@ class Session:
         until_s = None if seconds is None else began_s + _START_SHARE * seconds
         batch = _Batch(self.decoder, plans, self.force, anchors, until_s)
         searching, mode = batch.searching, plans[0].request.run.checkpoint
+        if self.tell:
+            for line in batch.told():
+                self.tell(line)
+        if batch.interrupted:
+            return batch.made(INTERRUPTED, time.monotonic() - began_s)
         ended, saved_s, first_s = "finished", time.monotonic(), time.monotonic()
         try:
             while not searching.done:
@@ -109,10 +125,10 @@ class Session:
                     ended = "out of time"
                     break
                 if save and now_s - saved_s > save_every_s and searching.taken > _MEASURED:
-                    save(batch.made("interrupted", now_s - began_s))
+                    save(batch.made(INTERRUPTED, now_s - began_s))
                     saved_s = time.monotonic()
         except KeyboardInterrupt:
-            ended = "interrupted"
+            ended = INTERRUPTED
         return batch.made(ended, time.monotonic() - began_s)
 
 
@@ -135,8 +151,8 @@ class _Batch:
         until_s: float | None,
     ) -> None:
         self.decoder, self.checkpointing = decoder, False
-        starts: dict[tuple[object, ...], Start] = {}
         self.jobs: list[_Job] = []
+        starts: dict[tuple[object, ...], Start] = {}
         run = plans[0].request.run
         noise, residuals, actions, rngs, drawn = [], [], [], [], []
         for place, plan in enumerate(plans):
@@ -144,7 +160,7 @@ class _Batch:
             reference = decoder.features(plan)
             same = id(plan.source), plan.frames, plan.tells_action, plan.random, plan.request.run.seed
             if same not in starts or plan.random:
-                starts[same] = find_start(decoder, plan, reference, force, until_s)
+                starts[same] = find_start(decoder, plan, reference, force, 0.0 if self.interrupted else until_s)
             start = starts[same]
             program = Program(
                 [*plan.goals, *plan.habits], plan.frames, plan.fps, None if plan.free else start.placement
@@ -162,10 +178,26 @@ class _Batch:
         labels = [action for action in actions if action is not None]
         self.action = torch.cat(labels) if labels else None
         self.residual = self._stacked(residuals)
-        search = search_of(plans[0], begin, decoder.method.time_axis)
+        search = search_of(plans[0], begin, decoder.method)
         axis = search.time_axis if search.decorrelation else None
         self.coarse = run.coarse
-        self.searching = NoiseSearch(self._task, begin, search, SeededRandomness(begin, axis, rngs), torch.cat(drawn))
+        randomness, searched = SeededRandomness(begin, axis, rngs), decoder.method.searched(begin)
+        self.searching = NoiseSearch(self._task, begin, search, randomness, torch.cat(drawn), searched)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C came while a start was looked for."""
+        return any(job.start.interrupted for job in self.jobs)
+
+    def told(self) -> list[str]:
+        """What to say of the starts and of words that say nothing to this method, each once."""
+        lines = [line for job in self.jobs for line in job.start.told(job.plan.source.name)]
+        method, run = self.decoder.method, self.jobs[0].plan.request.run
+        if method.smooth_options(1) == method.smooth_options(2):  # it takes all its steps in any case
+            idle = [word for word in ("sampler", "coarse") if word in run.model_fields_set]
+            name = method.describe().method
+            lines += [f"`run: {{{word}: …}}` changes nothing: {name} has its own number of steps" for word in idle]
+        return list(dict.fromkeys(lines))
 
     def _task(self, z: Tensor, rows: Tensor) -> Judged:
         half = self.coarse and self.searching.taken < self.searching.planned // 2
@@ -267,13 +299,14 @@ class _Batch:
     def _variations(self, plan: Plan, start: Start, rngs: list[torch.Generator]) -> Tensor:
         """Latents [B, …] to begin with: z₀ cos a + n sin a for variations, or all new."""
         run, decoder = plan.request.run, self.decoder
+        share = run.init_noise if run.init_noise is not None else _APART if run.variations > 1 else 0.0
         if plan.random:
             return decoder.method.noise(rngs, decoder.frames(plan)).to(decoder.device)
         noise = start.noise.expand(run.variations, *start.noise.shape).clone()
-        if not run.init_noise:
+        if not share:
             return noise
         fresh = decoder.method.noise(rngs, decoder.frames(plan)).to(noise)
-        angle = run.init_noise * np.pi / 2
+        angle = share * np.pi / 2
         mixed = noise * float(np.cos(angle)) + fresh * float(np.sin(angle))
         return torch.cat([noise[:1], mixed[1:]]) if run.variations > 1 else mixed
 
@@ -293,19 +326,19 @@ class _Batch:
         return torch.cat([some * 0 if residual is None else residual for residual in residuals])
 
 
-def search_of(plan: Plan, noise: Tensor, time_axis: int | None) -> Search:
-    """How to search for a plan, among latents [B, …] of this size."""
-    run, latent = plan.request.run, noise[0].numel()
+def search_of(plan: Plan, noise: Tensor, method: Method) -> Search:
+    """How to search for a plan, among a method's latents [B, …] of this size."""
+    run, latent, time_axis = plan.request.run, noise[0].numel(), method.time_axis
     tangled = run.decorrelation or 0.0
     if run.decorrelation is None and plan.defaults.decorrelate and time_axis is not None:
         tangled = decorrelation_weight(noise.shape[time_axis], latent)
     return Search(
         steps=plan.steps,
         lr=run.lr,
-        warmup=min(run.warmup, plan.steps // 4),
+        warmup=min(WARMUP, plan.steps // 4) if run.warmup is None else run.warmup,
         content=content_weight(plan.content, latent),
         decorrelation=tangled,
-        radius=_RADIUS if time_axis is None else 0.0,
+        radius=_RADIUS if isinstance(method, FieldMethod) else 0.0,
         perturbation=run.perturbation,
         early_stop=run.stop == "early",
         time_axis=time_axis,

@@ -26,22 +26,28 @@ class ShortForm:
     word: str
     files: tuple[str, ...]
 
-    def request(self, joints: str) -> dict[str, Any]:
+    def request(self, joints: str | None, clip: int = 0) -> dict[str, Any]:
         """The request that it stands for.
 
         Args:
-            joints: which ones "complete" takes from its input.
+            joints: which ones "complete" takes from its input; six by default.
+            clip: of the first file.
+
+        Raises:
+            MdtoolError: joints for another form than "complete".
         """
+        if joints is not None and self.word != "complete":
+            raise MdtoolError(f"mdtool edit {self.word} takes no --joints: they are for `complete`")
         if self.word == "refine":
             return {"version": 1, "mask": {"observed": {"joints": "all"}}}
         if self.word == "complete":
-            words = [word.strip() for word in joints.split(",") if word.strip()]
+            words = [word.strip() for word in (joints or "six").split(",") if word.strip()]
             return {"version": 1, "mask": {"observed": {"joints": words[0] if len(words) == 1 else words}}}
         if self.word == "blend":
             return {"version": 1, "blend": {"with": self.files[1]}}
         if self.word == "path":
             return {"version": 1, "path": {"file": self.files[1]}}
-        ends = [{"at": 0, "pose": f"{self.files[0]}#0:-1"}, {"at": -1, "pose": f"{self.files[1]}#0:0"}]
+        ends = [{"at": 0, "pose": f"{self.files[0]}#{clip}:-1"}, {"at": -1, "pose": f"{self.files[1]}#0:0"}]
         return {"version": 1, "targets": ends}
 
 

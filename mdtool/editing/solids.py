@@ -109,6 +109,17 @@ class Polygon(Strict):
     low: Number = 0.0
     high: Number = 3.0
 
+    @model_validator(mode="after")
+    def _closed(self) -> Polygon:
+        if self.low >= self.high:
+            raise ValueError(f"`low` ({self.low:g}) must be below `high` ({self.high:g})")
+        if len(self.corners) > 3 and self.corners[0] == self.corners[-1]:
+            self.corners = self.corners[:-1]  # a ring that ends where it began
+        for place, corner in enumerate(self.corners):
+            if corner == self.corners[place - 1]:
+                raise ValueError(f"corners {(place - 1) % len(self.corners)} and {place} are the same: leave one out")
+        return self
+
 
 class Voxels(Strict):
     """Distances on a grid, from an .npz file with `distance` [x, y, z], `origin` [3] and `cell`, in metres."""

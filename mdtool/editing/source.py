@@ -36,6 +36,15 @@ class Source:
     def __len__(self) -> int:
         return len(self.motion if self.motion is not None else self.points if self.points is not None else ())
 
+    def part(self, begin: int, end: int) -> Source:
+        """Frames begin … end of it; without its noise, which is of the whole."""
+        if (begin, end) == (0, len(self)):
+            return self
+        if self.motion is None:
+            assert self.points is not None
+            return replace(self, points=self.points[begin:end], first=self.first + begin)
+        return replace(self, motion=replace(self.motion.slice(begin, end), noise=None), first=self.first + begin)
+
     @cached_property
     def world(self) -> Placement:
         """From the space `start` to the world of the file."""
@@ -89,13 +98,7 @@ def load_source(path: Path, clip: int, frames: Any, fps: float, seconds: bool) -
         chosen = frame_indices(frames, len(source), fps if seconds else None)
     except ValueError as error:
         raise MdtoolError(f"{path}: input.frames: {error}") from error
-    begin, end = int(chosen[0]), int(chosen[-1]) + 1
-    if end - begin == len(source):
-        return source
-    if source.motion is not None:
-        return replace(source, motion=replace(source.motion.slice(begin, end), noise=None), first=begin)
-    assert source.points is not None
-    return replace(source, points=source.points[begin:end], first=begin)
+    return source.part(int(chosen[0]), int(chosen[-1]) + 1)
 
 
 def at_rate(source: Source, fps: float) -> Source:

@@ -66,7 +66,7 @@ def _motion(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def symptoms(numbers: Mapping[str, float]) -> dict[str, str]:
     """Illness → what shows it and what to try, for what `numbers` show; a number that is absent shows nothing.
 
-    Numbers are real, fake and adversarial (mean losses), speed_ratio, jitter_ratio, slide_ratio (see `liveliness`),
+    Numbers are real and fake (mean losses), speed_ratio, jitter_ratio, slide_ratio (see `liveliness`),
     and code_effect (how far another code moves x̂_0, over its own error).
     """
     read = numbers.get

@@ -240,6 +240,10 @@ class Classifier(Trainable):
         return
 
 
+class NoInverse(MdtoolError):
+    """A method cannot say which noise makes a motion."""
+
+
 class Method(Trainable):
     """A motion generator: a network with its losses and its sampler.
 
@@ -286,6 +290,10 @@ class Method(Trainable):
         """
         return {}
 
+    def searched(self, noise: Tensor) -> Tensor | None:
+        """Which numbers of latents like `noise` [B, …] an edit may change, bool […]; None for all of them."""
+        return None
+
     def frames_for(self, frames: int) -> int:
         """The length nearest to `frames` that the method makes, longer rather than shorter."""
         shortest, longest = self.describe().frames
@@ -315,9 +323,9 @@ class Method(Trainable):
         """Noise whose `decode` gives `features`.
 
         Raises:
-            MdtoolError: the method has no inverse.
+            NoInverse: the method has none.
         """
-        raise MdtoolError(f"the method {type(self).__name__} cannot be inverted")
+        raise NoInverse(f"the method {type(self).__name__} cannot be inverted")
 
 
 class FieldMethod(Method):

@@ -163,7 +163,7 @@ class EMDMGenerator(FeatureSpace):
         """A pack whose chain passes through noisings of `features` down to t = 1; options as for `decode`.
 
         The codes and the noisings are drawn per sample from its own features. What the last step's prediction leaves
-        over is the error of `decode(invert(features))`.
+        over is the error of `decode(invert(features))`, with the posterior's whole noise (temperature 1).
         """
         self._check_options(options)
         x0 = self.scaled(features)
@@ -173,6 +173,15 @@ class EMDMGenerator(FeatureSpace):
         denoiser = self._denoiser(action, options.get("guidance"))
         x, noises = few_step_inversion(denoiser, self.process, x0, codes, path_noise)
         return self.pack(x, codes, noises)
+
+    def smooth_options(self, steps: int | None = None) -> dict[str, object]:
+        """No guidance and the posterior's whole noise, so that `invert` is exact down to t = 1."""
+        return {"guidance": 1.0, "temperature": 1.0}
+
+    def searched(self, noise: Tensor) -> Tensor:
+        """All but the codes: x_T and the posterior's noises reach every motion, a code only another network."""
+        x, codes, noises = (torch.ones_like(part, dtype=torch.bool) for part in self.unpack(noise[:1]))
+        return self.pack(x, torch.zeros_like(codes), noises)[0]
 
     def published_options(self) -> dict[str, object]:
         """No guidance in action-to-motion, and the posterior's whole noise (Zhou et al. 2024)."""

@@ -121,10 +121,14 @@ def test_what_seems_infeasible_names_force() -> None:
         (("edit", "sample.h5", "--clip", 7, "--request", "edit.yaml", *QUICK), "sample.h5 has no clip 7"),
         (("edit", "--request", "edit.yaml", *QUICK), "edit.yaml: no motion to edit: name a FILE, or give `input"),
         (("edit", "sample.h5", "--request", "edit.yaml", "--run", "runs/none", *ONE), "runs/none"),
+        (("edit", "sample.h5", "--request", "edit.yaml", "--joints", "six", *QUICK), "--joints is for `mdtool edit"),
+        (("edit", "refine", "sample.h5", "--joints", "six", *QUICK), "mdtool edit refine takes no --joints"),
+        (("edit", "sample.h5", "--request", "made.yaml", *QUICK), "made.yaml generates its input: leave out FILE"),
     ],
 )
 def test_bad_words(words: tuple[object, ...], told: str) -> None:
     request()
+    request(TARGET + "input: {generate: {action: wave}}\n", "made.yaml")
     assert told in refused(*words)
 
 
@@ -201,7 +205,8 @@ def test_a_generated_input() -> None:
 def test_edits_follow_each_other() -> None:
     request("version: 1\ntargets:\n  - {at: 20, joint: head, y: 1.4}\nrun: {anchor: original}\n", "second.yaml")
     done("edit", "sample.h5", "--request", request(TARGET + "then: second.yaml\n"), *QUICK)
-    assert read_motions("edited.h5").provenance["edits"][0]["file"] == "second.yaml"
+    last = read_motions("edited.h5").provenance["edits"][0]
+    assert (last["file"], [each["file"] for each in last["earlier"]]) == ("second.yaml", ["edit.yaml"])
     done("edit", "edited.h5", "--request", "second.yaml", "--report", "report.json", "--out", "third.h5", *QUICK)
     report = json.loads(Path("report.json").read_text())["edits"][0]
     assert report["start"] == "stored"
@@ -210,6 +215,22 @@ def test_edits_follow_each_other() -> None:
     ran = mdtool("edit", "sample.h5", "--request", "loop.yaml", *QUICK)
     assert ran.code == 2
     assert "do they go in a circle?" in ran.err
+
+
+def test_a_must_of_an_earlier_request_counts() -> None:
+    request("version: 1\nkeep: {}\n", "second.yaml")
+    text = TARGET.replace("0.3]", "0.3], must: 0.001") + "then: second.yaml\n"
+    ran = mdtool("edit", "sample.h5", "--request", request(text), *QUICK)
+    assert ran.code == 3
+    assert "missed: targets[0]" in ran.out
+
+
+def test_what_the_start_is_worth_is_told_before_the_search() -> None:
+    printed = done("edit", "sample.h5", "--request", request(), *QUICK)
+    assert "note: stored noise rebuilds seed 0 sample 0 to 0.0 cm per joint" in printed
+    done("sample", "--count", 1, "--sampler", "ddim", "--steps", 10, "--weights", "raw", "--out", "raw.h5", *ONE)
+    printed = done("edit", "raw.h5", "--request", request(), *QUICK, "--force")
+    assert "the noise stored with the input belongs to other weights" in printed
 
 
 def test_a_stop_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,11 +256,14 @@ def test_a_budget_shortens_the_search() -> None:
 
 
 def test_edits_are_evaluated_against_their_input() -> None:
-    done("edit", "sample.h5", "--clip", 1, "--request", request(), *QUICK)
+    text = TARGET + "  - {at: 20, joint: head, y: 1.4}\n"  # a height alone is a target too
+    done("edit", "sample.h5", "--clip", 1, "--request", request(text), "--report", "report.json", *QUICK)
     printed = done("evaluate", "edited.h5", "--before", "sample.h5", "--out", "scores.json")
     scores = {row["measure"]: row for row in json.loads(Path("scores.json").read_text())["edits"]}
     clip = read_motions("sample.h5")[1]
+    told = json.loads(Path("report.json").read_text())["edits"][0]["variations"][0]["objective_error_m"]
     assert scores["objective error"]["before"][0] > 0
+    assert scores["objective error"]["after"][0] == pytest.approx(told, abs=1e-4)
     assert scores["jitter"]["before"][0] == pytest.approx(jitter(clip.positions().astype(float), 20.0) / 100, rel=1e-4)
     assert "wrote scores.json" in printed
     assert "was not made by `mdtool edit`" in refused("evaluate", "sample.h5", "--before", "sample.h5")

@@ -102,7 +102,17 @@ def test_a_sample_that_breaks_stops_and_keeps_its_best() -> None:
     assert torch.isfinite(found.noise).all()
     assert torch.isfinite(found.best_noise).all()
     assert found.skipped.tolist() == [0, 20]
-    assert found.stopped().tolist() == [False, True]
+    assert found.lasted.tolist() == [60, 25]
+
+
+def test_what_is_not_searched_stays_and_the_rest_has_the_whole_step() -> None:
+    mask = torch.zeros(STARTS.shape[1:], dtype=torch.bool)
+    mask[0] = True
+    rngs, settings = sample_generators(5, 0, 2), Search(steps=30, perturbation=0.1)
+    found = NoiseSearch(linear, STARTS[:2], settings, SeededRandomness(STARTS[:2], None, rngs), searched=mask)
+    found.run()
+    assert torch.equal(found.noise[:, 1:], STARTS[:2, 1:])
+    assert (found.noise[:, 0] != STARTS[:2, 0]).any(dim=-1).all()
 
 
 def test_targets_that_hold_end_a_search_with_a_cool_down() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from mdtool.editing.document import Problems, parse_document
 from mdtool.editing.frames import frame_indices, in_words
+from mdtool.editing.goals import BodyMotion
 from mdtool.editing.joints import joint_index, joint_indices, reach
 from mdtool.editing.plan import Plan, compile_request
 from mdtool.editing.request import check_request
@@ -128,6 +129,30 @@ BAD: dict[str, tuple[str, str]] = {
         HEAD + "path: {points: [[0, 0, 0], [50, 1, 2], [40, 1, 3]]}\n",
         "edit.yaml:2:1  path  the frames of a path's points must grow from point to point",
     ),
+    "a word without its kind": (
+        HEAD + "targets:\n  - {at: 3, facing: 90, spread: 4}\n",
+        "edit.yaml:3:5  targets[0]  `spread` says nothing of facing: leave it out",
+    ),
+    "a must in radians": (
+        HEAD + "targets:\n  - {at: 3, pose: a.h5#1, rotations: true, must: 0.1}\n",
+        "edit.yaml:3:5  targets[0]  `must` is in metres and does not go with `facing` or `rotations`",
+    ),
+    "a limit's idle word": (
+        HEAD + "limits:\n  - {feet: planted, joint: head}\n",
+        "edit.yaml:3:5  limits[0]  `joint` goes with above or below: leave it out",
+    ),
+    "kept joints without frames": (
+        HEAD + "keep: {joints: head}\n",
+        "edit.yaml:2:1  keep  `joints` are kept at `frames`: add `frames`",
+    ),
+    "a corner twice": (
+        HEAD + "avoid:\n  - polygon: {corners: [[0, 0], [1, 0], [1, 0], [0, 1]]}\n",
+        "edit.yaml:3:5  avoid[0].polygon  corners 1 and 2 are the same: leave one out",
+    ),
+    "a prism upside down": (
+        HEAD + "avoid:\n  - polygon: {corners: [[0, 0], [1, 0], [1, 1]], low: 2, high: 1}\n",
+        "edit.yaml:3:5  avoid[0].polygon  `low` (2) must be below `high` (1)",
+    ),
     "nothing wanted": (
         HEAD + "keep: {content: off}\n",
         "edit.yaml:1:1  the request wants nothing: add targets, path, avoid, limits, mask or blend",
@@ -162,6 +187,18 @@ def test_running_is_a_warning() -> None:
 def test_an_input_longer_than_the_model_is_refused_with_the_words_that_help() -> None:
     (told,) = problems(HEAD + "keep: {}\n", most=40)
     assert told.endswith("makes 40 at most: write `input: {frames: 0-39}`, or --frames 0-39")
+
+
+def test_words_that_yaml_reads_as_booleans() -> None:
+    assert plan(HEAD + "keep: {}\nrun: {checkpoint: off}\n").request.run.checkpoint == "off"
+    assert plan(HEAD + "targets: [{at: 3, facing: 10}]\nkeep: {content: off}\n").content == 0
+
+
+def test_a_ring_may_end_where_it_began() -> None:
+    ring = "[[3, 3], [4, 3], [4, 4], [3, 4], [3, 3]]"
+    (goal,) = plan(HEAD + f"avoid:\n  - polygon: {{corners: {ring}}}\n").goals
+    distances = goal.error(BodyMotion(source().positions, {k: k for k in range(24)}, None, 20.0))
+    assert np.isfinite(distances).all()
 
 
 def test_json_is_a_request_too(tmp_path: Path) -> None:

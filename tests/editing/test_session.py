@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,19 @@ import pytest
 import torch
 
 from mdtool.editing.chain import Chain, search_all
+from mdtool.editing.document import Problems
+from mdtool.editing.goals import Places
+from mdtool.editing.optimiser import NoiseSearch
 from mdtool.editing.plan import Plan, compile_request
 from mdtool.editing.request import request_of
 from mdtool.editing.sampled import sampled_source
 from mdtool.editing.session import Session
 from mdtool.editing.source import Source
 from mdtool.methods.generate import Generator
+from mdtool.motion.file import write_motions
 from mdtool.motion.motion import Motion
 from tests.methods.contract_cases import CASES, Case, fresh
-from tests.motion.smooth_motion import smooth_motion
+from tests.motion.smooth_motion import smooth_clips, smooth_motion
 
 MIXED = {"version": 1, "input": {"generate": {"action": "sway", "seed": 4}}, "length": 60}
 
@@ -124,6 +129,79 @@ def test_checkpointing_and_a_coarse_half_change_little() -> None:
     assert np.abs(np.asarray(coarse) - np.asarray(plain)).max() > 1e-4
 
 
+def test_codes_of_a_few_step_generator_stay() -> None:
+    """DNO of EMDM searches x_T and the posterior's noises, with the codes frozen."""
+    method = fresh(CASES["emdm"])
+    session = Session(Generator(method, "raw", "weights"), force=True)
+    request, _ = request_of(MIXED, "edit.yaml")
+    source = sampled_source(session.decoder.generator, request)
+    (edited,) = session.edit([plan({"targets": [{"at": 9, "facing": 90}], "run": {"steps": 4}}, source)])
+    packs = torch.from_numpy(np.stack([source.motion.noise, edited.motions[0].noise]))  # type: ignore[union-attr,list-item]
+    x, codes, noises = method.unpack(packs)
+    assert torch.equal(codes[0], codes[1])
+    assert (x[0] != x[1]).any()
+    assert (noises[0] != noises[1]).any()
+
+
+def test_variations_differ_without_being_asked_to() -> None:
+    session, values = debug(), {"targets": [{"at": 9, "facing": 90}]}
+    three = session.edit([plan({**values, "run": {"steps": 2, "fit_steps": 2, "variations": 3}}, recorded())])[0]
+    noise = np.stack([motion.noise for motion in three.motions])
+    assert np.abs(noise[1] - noise[2]).max() > 0.1
+    (alone,) = session.edit([plan({**values, "run": {"steps": 2, "fit_steps": 2}}, recorded())])[0].motions
+    np.testing.assert_allclose(noise[0], alone.noise, atol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "lines"), [("emdm", 2), ("mdm", 0)])
+def test_words_that_a_method_has_no_use_for_are_told(name: str, lines: int) -> None:
+    told: list[str] = []
+    session = Session(Generator(fresh(CASES[name]), "raw", "weights"), True, told.append)
+    session.edit(
+        [plan({"keep": {}, "run": {"steps": 1, "fit_steps": 0, "sampler": "ddim-5", "coarse": True}}, recorded())]
+    )
+    assert len([line for line in told if "changes nothing" in line]) == lines
+
+
+def test_what_is_wrong_with_a_later_request_is_told_before_the_first_search() -> None:
+    first = plan({"keep": {}}, recorded())
+    wrong = request_of({"version": 1, "targets": [{"at": 75, "facing": 0}]}, "then.yaml")
+    with pytest.raises(Problems):
+        Chain((wrong,), 60, False).check(first)
+    Chain((request_of({"version": 1, "targets": [{"at": 59, "facing": 0}]}, "then.yaml"),), 60, False).check(first)
+
+
+def test_a_stop_ends_all_edits_that_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = debug()
+    step = NoiseSearch.step
+
+    def stop(search: NoiseSearch) -> None:
+        if search.taken == 2:
+            raise KeyboardInterrupt
+        step(search)
+
+    monkeypatch.setattr(NoiseSearch, "step", stop)
+    runs = [{"steps": 5, "fit_steps": 0}, {"steps": 6, "fit_steps": 0}]  # two groups
+    plans = [plan({"targets": [{"at": 9, "facing": 90}], "run": run}, recorded()) for run in runs]
+    then = request_of({"version": 1, "keep": {}}, "then.yaml")
+    chains = [Chain((then,), 60, True)] * 2
+    (edited,) = search_all(session, plans, chains, None, None, lambda made: None)
+    assert (edited.ended, edited.plan.document.file, edited.steps) == ("interrupted", "edit.yaml", 2)
+
+
+def test_a_blend_stands_where_its_first_clip_ends(tmp_path: Path) -> None:
+    rot6d, root = smooth_motion(60, 1)
+    root = root + np.linspace(0, 3, 60)[:, None].astype(np.float32) * np.array([1, 0, 0], np.float32)
+    walk = Source(Motion(rot6d, root, 20.0, "sway", name="a walk"), None, 20.0, "a walk")
+    write_motions(tmp_path / "other.h5", smooth_clips(2, frames=60))
+    made = plan({"blend": {"with": str(tmp_path / "other.h5"), "seam": 5}}, walk)
+    assert (made.frames, len(made.source), made.source.first) == (60, 30, 30)
+    np.testing.assert_allclose(made.source.world.done(np.zeros(3))[[0, 2]], root[30, [0, 2]], atol=1e-6)
+    (goal,) = made.goals
+    assert isinstance(goal, Places)
+    assert sorted({*range(60)} - {*goal.frames.tolist()}) == list(range(25, 35))
+    np.testing.assert_allclose(goal.values[:25], made.source.positions[:25][:, list(goal.joints)], atol=1e-6)
+
+
 def test_a_chain_goes_on_from_the_noise_before() -> None:
     session, source = debug(), recorded()
     first = plan({"targets": [{"at": 30, "joint": "head", "y": 1.4}], "run": {"steps": 2, "fit_steps": 2}}, source)
@@ -133,6 +211,7 @@ def test_a_chain_goes_on_from_the_noise_before() -> None:
         session, [first], [Chain((then,), 60, True)], None, None, lambda made: saved.append(len(made))
     )
     assert edited.plan.document.file == "then.yaml"
+    assert [each.plan.document.file for each in edited.history] == ["edit.yaml"]
     assert edited.start.how == "stored"
     assert edited.start.reconstruction_m == pytest.approx(0.0, abs=1e-4)
     assert saved[-1] == 1

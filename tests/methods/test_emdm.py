@@ -193,6 +193,15 @@ def trained_mdm(**model: Any) -> MDM:
     return mdm.eval()
 
 
+def test_edits_decode_with_the_noise_that_inversion_assumes() -> None:
+    method = made(temperature=0.5).eval()
+    noise = method.noise(sample_generators(3, 0, 2))
+    with torch.no_grad():
+        features = method.decode(noise, None, **method.smooth_options())
+        assert (features - method.decode(noise, None)).abs().max() > 1e-4
+        torch.testing.assert_close(features, method.decode(noise, None, guidance=1.0, temperature=1.0))
+
+
 @pytest.mark.parametrize("model", [{}, {"prediction": "x0", "standardise": False}])
 def test_a_warm_start_predicts_what_the_mdm_predicts(model: dict[str, Any]) -> None:
     """At equal noise, with any code: the code of a new generator has no effect yet, but it can learn one."""

@@ -1,0 +1,57 @@
+"""The section `run` of an edit request: how to search."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from mdtool.config import Strict
+
+
+def no_boolean(value: Any) -> Any:
+    """The word that YAML read as a boolean: `off` is false to it."""
+    return {False: "off", True: "normal"}.get(value, value) if isinstance(value, bool) else value
+
+
+class Run(Strict):
+    """How to search; what is left out follows from the sections that are there."""
+
+    steps: Annotated[int, Field(ge=1, le=20_000)] | Literal["auto"] = "auto"
+    variations: int = Field(1, ge=1, le=64)
+    seed: int = Field(0, ge=0)
+    sampler: str = Field("ddim-10", pattern=r"^(ddim-\d+|native)$")
+    init: Literal["auto", "input", "random"] = "auto"
+    init_noise: Annotated[float, Field(ge=0, le=1)] | None = None
+    """How far variations begin from the input's noise, 0 to 1 (all new); 0.2 when there are several."""
+    select: Literal["last", "best"] = "last"
+    lr: float = Field(0.05, gt=0, le=1)
+    warmup: Annotated[int, Field(ge=0)] | None = None
+    """Steps in which the learning rate rises; 50, or a quarter of a shorter search."""
+    content: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    decorrelation: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    perturbation: float = Field(0.0, ge=0, le=1)
+    stop: Literal["early", "never"] = "early"
+    condition: Literal["auto", "keep", "none"] = "auto"
+    """Whether the denoiser is told the input's action, if it knows it. The paper searches without; auto tells it unless
+    a target is out of the action's way (see condition.py)."""
+    residual: Literal["none", "constant"] = "none"
+    """constant: what the inversion loses is added again, so that an empty edit gives the input exactly."""
+    invert_steps: int = Field(100, ge=1)
+    fit_steps: int = Field(150, ge=0)
+    """Steps, and no more than the edit's own, of the search that corrects the input's noise; see fitting.py."""
+    planted: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Weight of the speed of sliding feet."""
+    anchor: Literal["original", "previous"] = "previous"
+    """In a chain of edits: whose content the content term keeps."""
+    checkpoint: Annotated[Literal["auto", "off", "step"], BeforeValidator(no_boolean)] = "auto"
+    precision: Literal["fp32", "bf16"] = "fp32"
+    coarse: bool = False
+    """Half as many sampling steps in the first half of the search."""
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        if isinstance(value, str) and value != "auto":
+            raise ValueError(f"must be a whole number of steps or auto, not {value!r}")
+        return value
