@@ -75,7 +75,9 @@ class TrainConfig(Strict):
         if self.ema_switch_every and not self.ema:
             raise ValueError("ema_switch_every needs an ema decay to switch to")
         if self.lr_decay_steps and self.lr_final is not None:
-            raise ValueError("the learning rate falls by lr_final or by lr_decay_steps, not by both: leave one out")
+            raise ValueError(
+                "the learning rate falls by lr_final or by lr_decay_steps, not by both: --set train.lr_final=none"
+            )
         if self.ema_kind == "power" and any(width >= 0.28 for width in self.ema):
             raise ValueError(f'with ema_kind "power" every ema is a share of the run below 0.28, not {self.ema}')
         if len(set(self.ema)) != len(self.ema):
@@ -166,8 +168,12 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise MdtoolError(f"{path} is not a TOML file: {error}") from error
 
 
+_OPTIONAL = ("lr_final",)
+"""Settings that may be unset, where their absence means something."""
+
+
 def override(table: dict[str, Any], assignments: list[str]) -> None:
-    """Apply `section.key=value` assignments to a preset's table, in place; values are TOML.
+    """Apply `section.key=value` assignments to a preset's table, in place; values are TOML, and `none` unsets a key.
 
     Raises:
         MdtoolError: an assignment without `=`, or a key whose section does not exist.
@@ -186,7 +192,10 @@ def override(table: dict[str, Any], assignments: list[str]) -> None:
             if not isinstance(section.get(part), dict):
                 raise MdtoolError(f"--set {assignment}: there is no section {part!r}; sections: {', '.join(table)}")
             section = section[part]
-        section[last] = value
+        if value == "none" and last in _OPTIONAL:
+            section.pop(last, None)
+        else:
+            section[last] = value
 
 
 def validated(model: type[Model], values: dict[str, Any], where: str) -> Model:

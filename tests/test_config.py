@@ -36,6 +36,16 @@ def test_override_sets_numbers_strings_and_lists() -> None:
     assert table == {"train": {"lr": 1e-4, "ema": [0.9, 0.99]}, "model": {"schedule": "linear"}}
 
 
+def test_the_learning_rate_of_edm2_in_place_of_a_presets_cosine() -> None:
+    table = config.load_preset("edm-tiny")
+    config.override(table, ["train.lr_decay_steps=1000"])
+    with pytest.raises(MdtoolError, match=r"--set train\.lr_final=none"):
+        config.validated(config.TrainConfig, table["train"], "train")
+    config.override(table, ["train.lr_final=none", "model.balance=none"])
+    assert config.validated(config.TrainConfig, table["train"], "train").lr_final is None
+    assert table["model"]["balance"] == "none", "a word elsewhere"
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [("train.lr", "section.key=value"), ("nope.lr=1", "no section 'nope'")],

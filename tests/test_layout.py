@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "page": {"errors", "wording", "atomic", "motion", "body"},
     "export": {"errors", "atomic", "motion", "body"},
     "methods": {"errors", "config", "motion", "networks", "diffusion", "losses"},
-    "training": {"errors", "atomic", "npz_archive", "config", "motion", "data", "networks", "methods"},
+    "training": {"errors", "wording", "atomic", "npz_archive", "config", "motion", "data", "networks", "methods"},
     "evaluation": {"errors", "wording", "atomic", "config", "motion", "data", "methods", "training"},
     "report": {
         *("errors", "wording", "atomic", "config", "motion", "body", "render", "page", "methods", "training"),

@@ -38,5 +38,10 @@ def ema(
     made = reconstruct(RunFolder(run), lengths, step)
     console = Console(markup=False)
     at = RunFolder(run).newest_step() if step is None else step
-    say(console, f"wrote {run}: weights {', '.join(made)} of step {at}")
-    say_next(console, "mdtool", "sample", run, "--weights", made[0])
+    asked = list(dict.fromkeys(f"ema:{width:g}" for width in lengths))
+    tracked = [name for name in asked if name not in made]
+    if tracked:
+        say(console, f"note: {', '.join(tracked)} averaged while it trained: there already")
+    if made:
+        say(console, f"wrote {run}: weights {', '.join(made)} of step {at}")
+    say_next(console, "mdtool", "sample", run, "--weights", asked[0])

@@ -92,15 +92,13 @@ def evaluate(
     from mdtool.evaluation.rules import OURS, UNCONDITIONAL, rules_named
     from mdtool.evaluation.tables import protocol_table, result_tables
     from mdtool.motion.file import read_motions
-    from mdtool.motion.motion import TEST, TRAIN
+    from mdtool.motion.motion import splits_named
     from mdtool.training.distributed import join
     from mdtool.training.run import newest_run
 
     where, ranks = join(device, threads)
     console = Console(markup=False, quiet=not ranks.first)
-    splits = {"train": (TRAIN,), "test": (TEST,), "both": (TRAIN, TEST)}.get(split)
-    if splits is None:
-        raise MdtoolError(f"--split must be train, test or both, not {split!r}")
+    splits = splits_named(split)
     into_run = checkpoint in (ALL, LAST)
     if checkpoint is not None and not into_run and not checkpoint.isdecimal():
         raise MdtoolError(f"--checkpoint must be a step, {ALL} or {LAST}, not {checkpoint!r}")

@@ -21,6 +21,9 @@ def rates(
         list[float] | None, typer.Option(callback=finite, min=1, help="Rates; 20, 40, 60, 100, 120 by default.")
     ] = None,
     count: Annotated[int, typer.Option(min=40, max=1_000_000, help="Clips per side of clip-FID.")] = 4000,
+    split: Annotated[
+        str, typer.Option(help="Recordings that clip-FID compares with: train, test (as published), or both.")
+    ] = "both",
     fits: Annotated[int, typer.Option(min=1, help="Recordings per split that are fitted for reconstruction.")] = 100,
     weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of samples and clips.")] = 0,
@@ -45,11 +48,12 @@ def rates(
     from mdtool.methods.contract import FieldMethod
     from mdtool.methods.generate import Generator
     from mdtool.motion.file import file_sha256, provenance, read_motions
-    from mdtool.motion.motion import SPLITS
+    from mdtool.motion.motion import SPLITS, splits_named
     from mdtool.training.checkpoint import RunFolder
     from mdtool.training.device import prepare
     from mdtool.training.run import load_generator, load_method
 
+    splits = splits_named(split)
     require_writable(out)
     prepare("cpu", threads)
     recordings, console = read_motions(data), Console(markup=False)
@@ -62,8 +66,12 @@ def rates(
             raise MdtoolError(f"{features} is no run of clip-features: `mdtool train --method clip-features` makes one")
         generator: Generator = load_generator(run, weights)
         with progress_bar(console, "clip-FID") as show:
-            result["clip_fid"] = found = clip_fid(generator, recordings, extractor, asked, count, seed, show)
+            result["clip_fid"] = found = clip_fid(generator, recordings, extractor, asked, count, splits, seed, show)
+        result["split"] = split
         result["extractor_sha256"] = sha256
+        for row in found:
+            if row["why"]:
+                say(console, f"note: no clip-FID at {row['fps']:g} fps: {row['why']}")
         title = f"clip-FID, {count} clips of {extractor.frames} poses, extractor {sha256[:12]}"
         tables.append((title, ("fps", "recordings", "clip_fid", "floor", "spectrum_gap"), found, 1.0))
     method, track, sha256 = load_method(run, weights)
@@ -74,13 +82,13 @@ def rates(
         learnt = learnt_latents(method, read_motions(trained_on)) if known else None
         if learnt is None:
             say(console, f"note: {trained_on} is not here as the run saw it: no errors of the latents that it learnt")
-        for split in sorted({int(value) for value in recordings.split}):
-            say(console, f"fitting {SPLITS[split]} recordings …")
-            rows = reconstruction(method, recordings, split, asked, fits, seed, learnt)
-            result[f"reconstruction_{SPLITS[split]}"] = rows
+        for part in sorted({int(value) for value in recordings.split}):
+            say(console, f"fitting {SPLITS[part]} recordings …")
+            rows = reconstruction(method, recordings, part, asked, fits, seed, learnt)
+            result[f"reconstruction_{SPLITS[part]}"] = rows
             tables.append(
                 (
-                    f"{SPLITS[split]} recordings, joint errors in mm",
+                    f"{SPLITS[part]} recordings, joint errors in mm",
                     ("fps", "recordings", *RECONSTRUCTION),
                     rows,
                     1000.0,

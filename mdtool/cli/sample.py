@@ -48,6 +48,12 @@ def sample(
     guide: Annotated[
         int | None, typer.Option(min=1, help="Kept step to guide away from, such as a quarter of the training.")
     ] = None,
+    guide_between: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            callback=finite, metavar="LOW HIGH", help="Noise levels σ at which --guide is asked; at all by default."
+        ),
+    ] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Frames per motion; as trained by default.")] = None,
     fps: Annotated[
         list[float] | None,
@@ -95,11 +101,16 @@ def sample(
     generator.options = {"steps": steps, "sampler": sampler, "guidance": guidance, "temperature": temperature}
     if (autoguidance is None) != (guide is None):
         raise MdtoolError("--autoguidance and --guide go together: a scale, and the step to guide away from")
+    if guide_between is not None:
+        if guide is None:
+            raise MdtoolError("--guide-between says where --guide is asked: name a step with --guide")
+        if not 0 <= guide_between[0] < guide_between[1]:
+            raise MdtoolError("--guide-between needs two noise levels, the lower first, such as 0.1 5")
     if guide is not None:
         if not generator.method.autoguides:
             raise MdtoolError(f"{run}: its method takes no --autoguidance")
         weaker = load_generator(run, weights, where, step=guide).method
-        generator.options |= {"guide": weaker, "autoguidance": autoguidance}
+        generator.options |= {"guide": weaker, "autoguidance": autoguidance, "guide_between": guide_between}
     if action and not generator.conditional:
         raise MdtoolError(f"{run} was trained without actions: leave out --action")
     for name in action or []:
@@ -113,7 +124,7 @@ def sample(
     origin = provenance(
         run=str(run), weights=generator.weights, checkpoint_sha256=generator.sha256, seed=seed, first=first,
         steps=steps, sampler=sampler, guidance=guidance, temperature=temperature,
-        autoguidance=autoguidance, guide=guide,
+        autoguidance=autoguidance, guide=guide, guide_between=guide_between,
     )  # fmt: skip
     if stream:
         if fps or seconds is not None or times is not None:

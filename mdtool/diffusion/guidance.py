@@ -12,6 +12,8 @@ from mdtool.errors import MdtoolError
 ConditionalDenoiser = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(x_t, timestep [B], condition [B]) → x̂_0; condition -1 is the null condition."""
 NO_CONDITION = -1
+ALL_LEVELS = (0.0, float("inf"))
+"""The interval of noise levels that holds every one."""
 
 
 def classifier_free(
@@ -40,7 +42,7 @@ def autoguided(
     denoiser: Callable[[Tensor, Tensor], Tensor],
     guide: Callable[[Tensor, Tensor], Tensor],
     scale: float,
-    interval: tuple[float, float] = (0.0, float("inf")),
+    interval: tuple[float, float] = ALL_LEVELS,
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """A denoiser w + scale · (d - w) with a weaker version w of the same network (Karras et al. 2024, autoguidance).
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from mdtool.config import TrainConfig
-from mdtool.methods.contract import Batch, Method, sample_generators, step_generator
+from mdtool.errors import MdtoolError
+from mdtool.methods.contract import Batch, Method, SequenceLearner, sample_generators, step_generator
 from mdtool.training.ema import EMA
 from mdtool.training.optim import make_optimiser
 
@@ -58,7 +59,13 @@ def bench(method: Method, batch: int, device: torch.device, precision: str, repe
 
     Returns:
         Seconds (medians), rates, and the share of the machine's own matrix-product rate.
+
+    Raises:
+        MdtoolError: a method that does not learn from windows.
     """
+    if isinstance(method, SequenceLearner):
+        name = method.describe().method
+        raise MdtoolError(f"{name} learns from whole recordings, not windows: time a run with --methods {name}")
     method = method.to(device)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     windows = _standing_windows(batch, method.frames, len(method.actions), device)

@@ -109,12 +109,13 @@ def measure(run: str, batch: int, repeats: int, threads: int, fps: float) -> dic
         return statistics.median(spent)
 
     noise = method.noise([torch.Generator().manual_seed(0)])
+    method.requires_grad_(False)
     steps = []
     for _ in range(repeats):
         began_s = time.perf_counter()
         searched = noise.clone().requires_grad_()
         label = torch.zeros(1, dtype=torch.int64) if about.conditions == "action" else None
-        method.decode(searched, label, **generator.options).square().sum().backward()
+        method.decode(searched, label, **method.smooth_options()).square().sum().backward()
         steps.append(time.perf_counter() - began_s)
     return {
         "method": about.method,

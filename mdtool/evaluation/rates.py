@@ -21,13 +21,15 @@ from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, log_s
 from mdtool.methods.contract import FieldMethod
 from mdtool.methods.generate import Generator
 from mdtool.motion.kinematics import positions_of
-from mdtool.motion.motion import TRAIN, Motion, MotionSet
+from mdtool.motion.motion import TEST, TRAIN, Motion, MotionSet
 from mdtool.motion.resample import resample, resample_at
 from mdtool.training.sequences import sequences_of, spans_of
 
 RECONSTRUCTION = ("learnt_m", "mpjpe_m", "held_out_m", "held_out_slerp_m", "s_consistency_m")
 """Columns of `reconstruction`, in metres."""
 _AT_ONCE = 256
+_LEAST = 4
+"""Recordings that a clip-FID needs at a rate."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def clip_fid(
     extractor: ClipFeatures,
     rates: Sequence[float],
     count: int,
+    splits: Sequence[int] = (TRAIN, TEST),
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
@@ -77,17 +80,18 @@ def clip_fid(
 
     Args:
         count: clips per side.
+        splits: recordings to compare with; the paper takes those for testing.
 
     Returns:
         A row per rate: `recordings` counted, `clip_fid`, `floor` (one half of the recordings against the other, with
         half as many clips each), `spectrum_gap` (mean difference of log speeds over the bands below half the rate).
-        Numbers are None where too few recordings are fast and long enough.
+        Numbers are None where too few recordings are fast and long enough or no motion is, and `why` says which.
 
     Raises:
         MdtoolError: the run is asked for actions, and a recording has one that it does not know, or none.
     """
     rows: list[dict[str, Any]] = []
-    clips = list(recordings)
+    clips = [clip for clip in recordings if clip.split in splits]
     unknown = sorted({clip.action for clip in clips} - set(generator.actions)) if generator.conditional else []
     if unknown:
         strange = f"of the action {unknown[-1]!r}" if unknown[-1] else "without an action"
@@ -99,14 +103,18 @@ def clip_fid(
         rng = np.random.default_rng([seed, int(1000 * fps)])
         real = [clip for clip in clips if clip.fps >= fps - 1e-6 and clip.seconds * fps >= extractor.frames]
         row: dict[str, Any] = {"fps": fps, "recordings": len(real)}
-        row |= dict.fromkeys(("clip_fid", "floor", "spectrum_gap"))
+        row |= dict.fromkeys(("clip_fid", "floor", "spectrum_gap", "why"))
         rows.append(row)
-        if len(real) >= 4:
+        if len(real) < _LEAST:
+            row["why"] = f"fewer than {_LEAST} recordings of {extractor.frames} poses at that rate or faster"
+        else:
             order = rng.permutation(len(real))
             halves = [[real[index] for index in part] for part in np.array_split(order, 2)]
             known = clips_at(real, fps, extractor, count, rng)
             made = clips_at(_made(generator, real, fps, extractor.frames, seed), fps, extractor, count, rng)
             one, other = (clips_at(half, fps, extractor, count // 2, rng) for half in halves)
+            if made is None:
+                row["why"] = f"the run makes no motion of {extractor.frames} poses at that rate"
             if known is not None and made is not None and one is not None and other is not None:
                 heard = np.array([low < fps / 2 for low, _ in BANDS])
                 gap = np.abs(made.spectrum.mean(0) - known.spectrum.mean(0))[heard].mean()
@@ -121,12 +129,15 @@ def clip_fid(
 
 
 def _made(generator: Generator, real: Sequence[Motion], fps: float, frames: int, seed: int) -> list[Motion]:
-    """One motion per recording, of its action, long enough for a clip."""
+    """One motion per recording, of its action and length, as far as the run makes them; never too short for a clip."""
     labels = [generator.actions.index(clip.action) if generator.conditional else -1 for clip in real]
     if isinstance(generator.method, FieldMethod):
         axis = int(generator.method.axis_s * fps + 1e-6) + 1
-        return list(generator.sample(labels, seed, fps=fps, frames=max(axis, frames)))
-    return [resample(motion, fps) for motion in generator.sample(labels, seed)]
+        made = list(generator.sample(labels, seed, fps=fps, frames=max(axis, frames)))
+    else:
+        made = [resample(motion, fps) for motion in generator.sample(labels, seed)]
+    lengths = [max(round(clip.seconds * fps), frames) for clip in real]
+    return [motion.slice(0, min(length, len(motion))) for motion, length in zip(made, lengths, strict=True)]
 
 
 def learnt_latents(method: FieldMethod, trained_on: MotionSet) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from mdtool.config import Strict, validated
 from mdtool.diffusion.edm import Churn, Coordinates, Preconditioning, heun, heun_inversion, sigma_grid
-from mdtool.diffusion.guidance import NO_CONDITION, autoguided, classifier_free, guidance_scale
+from mdtool.diffusion.guidance import ALL_LEVELS, NO_CONDITION, autoguided, classifier_free, guidance_scale
 from mdtool.diffusion.preconditioning import SpectralPreconditioner
 from mdtool.errors import MdtoolError
 from mdtool.losses.balanced import Balance, balanced_losses
@@ -272,6 +272,7 @@ class BalancedEDM(Method):
             sampler: heun or ddim.
             guidance: classifier-free scale, 1 is off.
             guide, autoguidance: a weaker BalancedEDM, and the scale of the difference to it.
+            guide_between: lowest and highest noise level σ at which the weaker one is asked; at all by default.
             churn: S_churn of the stochastic sampler.
             checkpointing: recompute each step in the backward pass.
 
@@ -281,7 +282,9 @@ class BalancedEDM(Method):
         denoiser = self._denoiser(action, options.get("guidance"))
         guide, scale = options.get("guide"), options.get("autoguidance")
         if isinstance(guide, BalancedEDM) and isinstance(scale, (int, float)):
-            denoiser = autoguided(denoiser, guide._denoiser(action, options.get("guidance")), scale)
+            between = options.get("guide_between")
+            interval = (float(between[0]), float(between[1])) if isinstance(between, tuple | list) else ALL_LEVELS
+            denoiser = autoguided(denoiser, guide._denoiser(action, options.get("guidance")), scale, interval)
         churn = self.config.churn if options.get("churn") is None else float(str(options["churn"]))
         x = heun(
             denoiser,

@@ -37,7 +37,7 @@ from mdtool.motion.features import FeatureLayout
 from mdtool.motion.pose_vectors import above_standing, vectors_to_poses
 from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix
 from mdtool.motion.skeleton import JOINTS
-from mdtool.networks.implicit import seconds_to_coordinate, spacing_of
+from mdtool.networks.implicit import seconds_to_coordinate, spacing_between, spacing_of
 from mdtool.networks.latent_mlp import LatentMLP
 from mdtool.networks.latent_table import fit_latents
 from mdtool.networks.skip_transformer import LatentDenoiser
@@ -213,12 +213,18 @@ class NeRM(FieldStage, FieldMethod):
         return z.squeeze(1) * self.white_scale + self.white_mean
 
     def poses(self, latents: Tensor, times_s: Tensor, fps: float = 0.0) -> Tensor:
-        """Features [B, 25, 6, T] of latents [B, d] at instants [T] or [B, T]; `fps` above 0 tells the field a rate."""
+        """Features [B, 25, 6, T] of latents [B, d] at instants [T] or [B, T]; `fps` above 0 tells the field a rate.
+
+        Waves that are averaged over the spacing of poses take that rate's, or the instants' own.
+        """
         times_s = times_s.to(latents.device, torch.float64)
         times_s = times_s if times_s.dim() == 2 else times_s.unsqueeze(0)
         coordinate = seconds_to_coordinate(times_s, self.axis_s).float()
         rate = torch.full((len(latents),), float(fps), device=latents.device)
-        spacing = spacing_of(rate, self.axis_s) if fps > 0 else None
+        if fps > 0 or coordinate.shape[1] < 2:
+            spacing = spacing_of(torch.full_like(rate, fps if fps > 0 else self.fps), self.axis_s)
+        else:
+            spacing = spacing_between(coordinate).expand(len(latents))
         chunk = max(POSES_AT_ONCE // len(latents), 1)
         parts = [self.field(part, latents, rate, spacing) for part in coordinate.split(chunk, dim=1)]
         rot6d, root = vectors_to_poses(torch.cat(parts, dim=1), self.root_scale)
@@ -252,12 +258,13 @@ class NeRM(FieldStage, FieldMethod):
         target = self._scaled(rot6d, root)
         coordinate = seconds_to_coordinate(times_s.double(), self.axis_s).float().to(target.device)
         rate = torch.zeros(len(target), device=target.device)
+        spacing = spacing_between(coordinate) if coordinate.shape[1] > 1 else None
         anchor = self.white_mean if start is None else start
         begin = self._first_guess(coordinate, target) if start is None else start
         pull = 0.5 * self.config.lambda_kl if start is None else START_PULL
 
         def error(latent: Tensor) -> Tensor:
-            wrong = (self.field(coordinate, latent, rate) - target).square() * self.importance
+            wrong = (self.field(coordinate, latent, rate, spacing) - target).square() * self.importance
             return wrong.sum(-1).mean(1) + pull * ((latent - anchor) / self.white_scale).square().mean(1)
 
         return fit_latents(error, begin, self.config.fit_steps, self.config.fit_lr)
@@ -272,8 +279,8 @@ class NeRM(FieldStage, FieldMethod):
             mean = self.table.mean.mean(0) if len(self.table) else self.white_mean
             return mean.expand(len(target), -1)
         picked = torch.linspace(0, coordinate.shape[1] - 1, ENCODER_POSES).round().long()
-        spacing = (coordinate.amax(1) - coordinate.amin(1)).clamp_min(1e-3) / max(coordinate.shape[1] - 1, 1)
-        guess: Tensor = self.encoder(coordinate[:, picked], target[:, picked], spacing)[0].float()
+        chosen = coordinate[:, picked]
+        guess: Tensor = self.encoder(chosen, target[:, picked], spacing_between(chosen).clamp_min(1e-6))[0].float()
         return guess
 
     def invert(self, features: Tensor, action: Tensor | None, **options: object) -> Tensor:

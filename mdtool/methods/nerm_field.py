@@ -20,7 +20,14 @@ from mdtool.motion.pose_vectors import (
     poses_to_vectors,
     vectors_to_poses,
 )
-from mdtool.networks.implicit import MotionField, SetEncoder, TimeBasis, seconds_to_coordinate, spacing_of
+from mdtool.networks.implicit import (
+    MotionField,
+    SetEncoder,
+    TimeBasis,
+    seconds_to_coordinate,
+    spacing_between,
+    spacing_of,
+)
 from mdtool.networks.latent_table import LatentTable, divergence
 from mdtool.networks.linear_path import LinearPath, regress, roughness, with_trend
 
@@ -155,7 +162,7 @@ class FieldStage(SequenceLearner):
         assert self.encoder is not None
         target = self._scaled(batch.rot6d[:, :poses], batch.root[:, :poses])
         coordinate = seconds_to_coordinate(places.time_s[:, :poses], self.axis_s)
-        mean, log_variance = self.encoder(coordinate, target, spacing_of(places.fps, self.axis_s))
+        mean, log_variance = self.encoder(coordinate, target, spacing_between(coordinate).clamp_min(1e-6))
         return mean.float(), log_variance.float().clamp(-12, 2)
 
     def _scaled(self, rot6d: Tensor, root: Tensor) -> Tensor:

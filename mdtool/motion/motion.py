@@ -66,6 +66,18 @@ class Motion:
         return replace(self, rot6d=self.rot6d[start:stop], root=self.root[start:stop])
 
 
+def splits_named(name: str) -> tuple[int, ...]:
+    """The splits that --split names: train, test or both.
+
+    Raises:
+        MdtoolError: another word.
+    """
+    splits = {"train": (TRAIN,), "test": (TEST,), "both": (TRAIN, TEST)}.get(name)
+    if splits is None:
+        raise MdtoolError(f"--split must be train, test or both, not {name!r}")
+    return splits
+
+
 @dataclass
 class ClipTable:
     """The clips of a motion file without their frames. Arrays as in `MotionSet`."""
@@ -110,7 +122,7 @@ class MotionSet:
     name: list[str] = field(default_factory=list)
     text: list[str] | None = None
     betas: np.ndarray | None = None
-    """[clips, 10] float32."""
+    """[clips, 10] float32; NaN for a clip of unknown shape."""
     noise: np.ndarray | None = None
     """[clips, ...] float32."""
     provenance: dict = field(default_factory=dict)
@@ -136,7 +148,7 @@ class MotionSet:
             raise MdtoolError(f"unknown action {sorted(unknown)[0]!r}: the list has {', '.join(names)}")
         betas = noise = None
         if any(clip.betas is not None for clip in clips):
-            betas = np.stack([np.zeros(10) if c.betas is None else c.betas for c in clips]).astype(np.float32)
+            betas = np.stack([np.full(10, np.nan) if c.betas is None else c.betas for c in clips]).astype(np.float32)
         latents = [clip.noise for clip in clips if clip.noise is not None]
         if len(latents) == len(clips) and len({latent.shape for latent in latents}) == 1:
             noise = np.stack(latents).astype(np.float32)
@@ -173,7 +185,7 @@ class MotionSet:
             subject=self.subject[index] if self.subject else "",
             name=self.name[index] if self.name else "",
             text=self.text[index] if self.text else "",
-            betas=None if self.betas is None else self.betas[index],
+            betas=None if self.betas is None or np.isnan(self.betas[index]).any() else self.betas[index],
             noise=None if self.noise is None else self.noise[index],
         )
 

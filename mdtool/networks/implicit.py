@@ -41,6 +41,11 @@ def spacing_of(fps: Tensor, axis_s: float) -> Tensor:
     return 2 / (fps * axis_s)
 
 
+def spacing_between(coordinate: Tensor) -> Tensor:
+    """Mean distance of neighbouring instants, of coordinates [B, T] in any order; [B]. T is 2 or more."""
+    return (coordinate.amax(1) - coordinate.amin(1)) / (coordinate.shape[1] - 1)
+
+
 class FourierEncoding(nn.Module):
     """γ(t) = [cos 2πb t, sin 2πb t] for fixed b drawn from N(0, σ²); optionally integrated over a sample's width."""
 

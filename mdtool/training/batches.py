@@ -67,10 +67,16 @@ class WindowSource:
         if labelled and (motions.action[clips] < 0).any():
             raise MdtoolError("some training clips have no action label: preprocess again with --labels")
         self.clips, self.frames, self.seed = clips, frames, seed
+        self.shapeless = 0
+        """Clips of unknown shape among others whose shape is known; with any, all shapes are left out."""
         self.batch_size, self.share = batch, share or Share()
         self._start, self._lengths = motions.start, motions.lengths
         self._action = motions.action
-        self._betas = None if motions.betas is None else torch.as_tensor(motions.betas, device=device)
+        self._betas = None
+        if motions.betas is not None:
+            self.shapeless = int(np.isnan(motions.betas[clips]).any(axis=1).sum())
+            if not self.shapeless:
+                self._betas = torch.as_tensor(motions.betas, device=device)
         self._bucketed = None
         if bucket is not None:
             shortest, multiple = bucket

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from mdtool.training.ema import EMA
 from mdtool.training.guard import LEAST_RATE, PATIENCE, StepGuard
 from mdtool.training.optim import learning_rate, make_optimiser
 from mdtool.training.progress import StepProgress
+from mdtool.wording import counted
 
 
 class Trainer:
@@ -159,7 +161,7 @@ def fit(trainer: Trainer, folder: RunFolder, config: RunConfig, console: Console
         MdtoolError: a loss stopped being finite (exit code 1); the last checkpoint is left as it was.
     """
     settings, ranks = config.train, trainer.ranks
-    stopped = False
+    stopped, left_out = False, trainer.guard.left_out if trainer.guard else 0
     with _stop_requests(ranks) as received, StepProgress(settings.steps, trainer.step, console) as progress:
         while trainer.step < settings.steps and not stopped:
             trainer.train_step()
@@ -172,6 +174,13 @@ def fit(trainer: Trainer, folder: RunFolder, config: RunConfig, console: Console
                 _require_finite(terms, trainer.step, folder.path)
                 progress.terms(terms)
                 numbers, worries = trainer.method.diagnose()
+                numbers = {name: number for name, number in numbers.items() if math.isfinite(number)}
+                if trainer.guard:
+                    numbers["left_out"] = trainer.guard.left_out
+                    if trainer.guard.left_out > left_out:
+                        new = counted(trainer.guard.left_out - left_out, "step")
+                        worries = [*worries, f"{new} left out: a gradient was not finite"]
+                    left_out = trainer.guard.left_out
                 for worry in worries:
                     progress.warn(worry)
                     folder.note(f"warning at step {trainer.step}: {worry}")

@@ -82,7 +82,7 @@ def reconstruct(folder: RunFolder, widths: Sequence[float], step: int | None = N
         step: the newest step that is there by default.
 
     Returns:
-        Names of the tracks written: ema:0.07 …
+        Names of the tracks written: ema:0.07 …; those of widths that the run tracked itself are there already.
 
     Raises:
         MdtoolError: the run tracked no power-function averages, kept too few steps, or a width is impossible.
@@ -95,8 +95,9 @@ def reconstruct(folder: RunFolder, widths: Sequence[float], step: int | None = N
         )
     for width in widths:
         require_width(width)
-        if width in settings.ema:
-            raise MdtoolError(f"{folder.path} tracked the length {width:g} itself: use --weights ema:{width:g}")
+    widths = [width for width in widths if width not in settings.ema]
+    if not widths:
+        return []
     end = folder.newest_step() if step is None else step
     tracked = [f"ema:{width:g}" for width in settings.ema]
     there = [at for at in folder.steps() if 0 < at <= end and set(tracked) <= set(folder.tracks(at))]

@@ -23,6 +23,7 @@ from mdtool.training.checkpoint import RunFolder
 from mdtool.training.distributed import Ranks
 from mdtool.training.loop import Trainer, fit, save
 from mdtool.training.sequences import SequenceSource
+from mdtool.wording import counted
 
 COMMON_FPS = 20.0
 """Frame rate of runs that learn from several: that of the field's protocols."""
@@ -118,6 +119,9 @@ def train(
         method.fit_statistics(source.random)
         start = _warm_start(method, config)
         method.load_state_dict(ranks.from_first(lambda: {name: t.cpu() for name, t in method.state_dict().items()}))
+    if isinstance(source, WindowSource) and source.shapeless:
+        shapeless = counted(source.shapeless, "training clip")
+        console.print(f"note: {shapeless} without a body shape: all shapes are left out", highlight=False)
     trainer = Trainer(method, source, config.train, device, ranks)
     if state is not None:
         trainer.load_state(state)

@@ -58,6 +58,9 @@ def test_training_and_other_averages(line: dict[str, str]) -> None:
     apart = [float((averages[0] - other).norm()) for other in averages[1:]]
     assert 0 < apart[0] < apart[1], "0.07 lies between the tracked lengths"
     assert "next: mdtool sample runs/edm-tiny --weights ema:0.03" in line["ema"]
+    tracked = done("ema", "runs/edm-tiny", "--length", 0.05, 0.10)  # as the paper has them, and the presets
+    assert "note: ema:0.05, ema:0.1 averaged while it trained: there already" in tracked
+    assert "wrote" not in tracked
 
 
 def test_samples_have_a_shape_and_no_action(line: dict[str, str]) -> None:
@@ -78,6 +81,10 @@ def test_autoguidance(line: dict[str, str]) -> None:
     assert np.abs(plain.rot6d - guided.rot6d).max() > 1e-3
     done(*common, "--out", "one.h5", *one)
     np.testing.assert_allclose(read_motions("one.h5").root, plain.root, atol=1e-3)
+    for out, levels in (("nowhere.h5", (1e5, 1e6)), ("everywhere.h5", (0, 1e6))):  # σ never reaches 1e5
+        done(*common, "--out", out, "--autoguidance", 2, "--guide", 1, "--guide-between", *levels)
+    np.testing.assert_array_equal(read_motions("nowhere.h5").rot6d, plain.rot6d)
+    np.testing.assert_array_equal(read_motions("everywhere.h5").rot6d, guided.rot6d)
 
 
 def test_a_file_without_actions_gets_its_card(line: dict[str, str]) -> None:
@@ -93,9 +100,10 @@ def test_a_file_without_actions_gets_its_card(line: dict[str, str]) -> None:
         (("sample", "--frames", 500), "32 to 64 frames"),
         (("sample", "--sampler", "ddpm"), "heun or ddim"),
         (("sample", "--guide", 1), "go together"),
+        (("sample", "--guide-between", 1, 2), "name a step with --guide"),
+        (("sample", "--guide", 1, "--autoguidance", 2, "--guide-between", 5, 1), "the lower first"),
         (("ema", "runs/edm-tiny"), "which lengths"),
         (("ema", "runs/edm-tiny", "--length", 0.5), "between 0 and 0.28"),
-        (("ema", "runs/edm-tiny", "--length", 0.05), "tracked the length 0.05 itself"),
         (("ema", "raw", "--length", 0.07), "not a run"),
         (("train", "--preset", "debug", "--out", "runs/x"), "model.conditional=false"),
         (("train", "--preset", "small", "--out", "runs/x"), "model.conditional=false --set model.guidance=1"),

@@ -11,6 +11,7 @@ import torch
 
 from mdtool.cli.app import main
 from mdtool.config import load_preset
+from mdtool.errors import MdtoolError
 from mdtool.evaluation.bench import bench, matrix_rate, training_flops
 from mdtool.methods.registry import build_generator
 
@@ -45,6 +46,13 @@ def test_every_part_is_timed_and_rates_follow(preset: str, calls: int) -> None:
     assert row["network_calls_per_sample"] == calls
     assert row["samples_per_s"] == pytest.approx(4 / (row["denoising_call_s"] * calls))
     assert 0 < row["share_of_matrix_rate"] < 1.5
+
+
+def test_what_does_not_learn_from_windows_is_refused() -> None:
+    table = load_preset("nerm-debug")
+    method = build_generator("nerm", table["model"], ["a", "b"], 20.0)
+    with pytest.raises(MdtoolError, match="time a run with --methods nerm"):
+        bench(method, 4, torch.device("cpu"), "fp32", repeats=1)
 
 
 def test_matrix_rate_is_in_gflops() -> None:

@@ -12,10 +12,11 @@ import torch
 
 from mdtool.config import TrainConfig
 from mdtool.errors import MdtoolError
+from mdtool.evaluation import rates
 from mdtool.evaluation.distribution import fid
 from mdtool.evaluation.rates import clip_fid, clips_at
 from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, log_spectrum
-from mdtool.motion.motion import TRAIN, Motion, MotionSet
+from mdtool.motion.motion import TEST, TRAIN, Motion, MotionSet
 from mdtool.motion.resample import resample
 from mdtool.training.loop import Trainer
 from mdtool.training.sequences import SequenceSource
@@ -106,3 +107,25 @@ def test_recordings_of_actions_that_the_run_does_not_know_are_refused(action: st
     recordings = MotionSet.from_clips([replace(lively(0), action="hop"), replace(lively(1), action=action)])
     with pytest.raises(MdtoolError, match=f"{told}, and the run knows hop, wave only"):
         clip_fid(generator, recordings, ClipFeatures.__new__(ClipFeatures), [20.0], 40)
+
+
+def test_made_motions_are_as_long_as_their_recordings() -> None:
+    """A run that makes 2 s of everything, beside recordings of 1 s and 2 s."""
+    recordings = [lively(k).slice(0, 120 if k % 2 else 240) for k in range(6)]
+    sampled = [resample(lively(k).slice(0, 240), 20.0) for k in range(6)]
+    generator: Any = SimpleNamespace(conditional=False, sample=lambda *_: sampled, method=None)
+    made = rates._made(generator, recordings, 20.0, 15, 0)
+    assert [len(motion) for motion in made] == [40, 20] * 3
+
+
+def test_a_rate_without_clip_fid_says_why() -> None:
+    recordings = MotionSet.from_clips([lively(k) for k in range(6)])
+    short = [resample(lively(k).slice(0, 120), 20.0) for k in range(6)]
+    generator: Any = SimpleNamespace(conditional=False, sample=lambda *_: short, method=None)
+    torch.manual_seed(0)
+    (row,) = clip_fid(generator, recordings, ClipFeatures({"frames": 70}, [], 20.0), [20.0], 40)
+    assert (row["recordings"], row["why"]) == (0, "fewer than 4 recordings of 70 poses at that rate or faster")
+    (row,) = clip_fid(generator, recordings, ClipFeatures({"frames": 36}, [], 20.0), [20.0], 40)
+    assert (row["clip_fid"], row["why"]) == (None, "the run makes no motion of 36 poses at that rate")
+    (row,) = clip_fid(generator, recordings, ClipFeatures({"frames": 36}, [], 20.0), [20.0], 40, splits=[TEST])
+    assert row["recordings"] == 0

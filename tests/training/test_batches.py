@@ -128,3 +128,6 @@ def test_unlabelled_clips_and_body_shapes() -> None:
     assert batch.action.tolist() == [-1] * 4
     assert batch.betas is not None
     assert (batch.betas[:, 0] / 10).int().tolist() == clips_of(batch, clips)
+    clips.betas[2] = np.nan  # of two genders, whose betas do not mix
+    source = WindowSource(clips, TRAIN, 60, 4, 0, labelled=False)
+    assert (source.shapeless, source.batch(0).betas) == (1, None)
