@@ -17,6 +17,9 @@ from mdtool.motion.motion import Motion
 if TYPE_CHECKING:
     from mdtool.editing.plan import Plan
 
+_M_PER_RADIAN = 0.1
+"""What a radian of a joint's local rotation counts, beside a metre of a joint's place."""
+
 
 def pose_goal(plan: Plan, key: Key, target: Target, frames: np.ndarray) -> Goal:
     """A pose of another motion at some frames; a run of frames takes the poses that follow each other.
@@ -38,7 +41,8 @@ def pose_goal(plan: Plan, key: Key, target: Target, frames: np.ndarray) -> Goal:
         raise ValueError(f"{path} has no pose {target.pose.rpartition('#')[2]}: it has frames 0 to {len(other) - 1}")
     joints = joint_indices(target.joints if target.joints is not None else "all")
     if target.rotations:
-        return Turns(key, target.weight, None, frames, joints, other.motion.rot6d[picks][:, list(joints)].astype(float))
+        turns = other.motion.rot6d[picks][:, list(joints)].astype(float)
+        return Turns(key, _M_PER_RADIAN * target.weight, None, frames, joints, turns)
     world = plan.source.world
     if target.align == "world":
         to_start = world.inverse()
