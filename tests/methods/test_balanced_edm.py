@@ -226,3 +226,34 @@ def test_a_resumed_training_is_the_same_bit_for_bit() -> None:
     )
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"per_group": False},
+        {"dimension_weights": "off"},
+        {"dimension_weights": "input"},
+        {"dimension_weights": "loss"},
+        {"start_mean": False},
+        {"balance": "literal"},
+        {"balance": "edm"},
+        {"normaliser": "plain_z"},
+        {"normaliser": "hml_z"},
+        {"skip": "spectral"},
+    ],
+    ids=str,
+)
+def test_every_rung_of_the_ladder_trains_and_samples(settings: dict[str, Any]) -> None:
+    method = fitted(**settings)
+    whole = fitted()
+    trainer = Trainer(method, source(method, clips()), TrainConfig(steps=2, batch=4, lr=1e-3), torch.device("cpu"))
+    trainer.train_step()
+    trainer.train_step()
+    assert all(torch.isfinite(value) for value in trainer.terms.values())
+    noise = method.noise(sample_generators(0, 0, 2), 32)
+    with torch.no_grad():
+        made = method.eval().decode(noise, None)
+        assert made.shape == (2, 145, 32)
+        assert torch.isfinite(made).all()
+        assert (made - whole.eval().decode(noise, None)).abs().max() > 1e-4, "the setting changes something"

@@ -214,3 +214,37 @@ def test_lifting_keeps_place_heading_and_length() -> None:
     assert len(lifted) == 361
     # An untrained field knows no poses, but it stands where the recording stands.
     assert np.linalg.norm(lifted.root[0, [0, 2]] - clip.root[0, [0, 2]]) < 1.5
+
+
+@pytest.mark.parametrize("settings", [{"variational": False}, {"lambda_position": 1.0}], ids=str)
+def test_both_ways_of_the_auto_decoder_train(settings: dict[str, Any]) -> None:
+    method = nerm(**settings, encoder_steps=0, native_from=0, field_steps=50)
+    source = SequenceSource(
+        method, MotionSet.from_clips([recording(60, 2.0, k) for k in range(4)], ACTIONS), TRAIN, 4, 0
+    )
+    method.meet(source)
+    method.fit_statistics(source.random)
+    terms = method.losses(source.batch(0), torch.Generator().manual_seed(0))
+    assert ("kl" in terms) is settings.get("variational", True)
+    assert ("position" in terms) is bool(settings.get("lambda_position"))
+    assert all(torch.isfinite(value).all() for value in terms.values())
+
+
+def test_integrated_waves_are_averaged_over_the_spacing_of_the_instants_asked_for() -> None:
+    method = nerm(integrated=True, time_encoding="fourier", linear_path=False).eval()
+    latents = torch.randn(2, method.config.latent, generator=torch.Generator().manual_seed(0))
+    slow = torch.arange(10, dtype=torch.float64) / 10
+    fast = torch.arange(91, dtype=torch.float64) / 100  # the same instants among others
+    with torch.no_grad():
+        apart, close = method.poses(latents, slow), method.poses(latents, fast)[..., ::10][..., :10]
+        told = method.poses(latents, slow, fps=10.0)
+    assert (apart - close).abs().max() > 1e-4
+    functions = [
+        method.field.basis(2 * slow.float()[None] / method.axis_s - 1, spacing)
+        for spacing in (torch.tensor([2 / (10 * method.axis_s)]), None)
+    ]
+    assert (functions[0] - functions[1]).abs().max() > 1e-4
+    assert told.shape == apart.shape
+    plain = nerm(integrated=False, time_encoding="fourier", linear_path=False).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(plain.poses(latents, slow), plain.poses(latents, fast)[..., ::10][..., :10])
