@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -100,11 +101,14 @@ def test_three_in_a_row_bring_the_saved_weights_back_at_half_the_rate(tmp_path: 
     assert (trainer.guard.left_out, trainer.guard.restored, trainer.guard.rate) == (3, 1, 0.5)
     log = (folder.path / "log").read_text()
     assert "back to the weights of step 4, learning rate times 0.5" in log
-    assert "warning at step 8" not in log
+    assert "warning at step 8: 3 steps left out: a gradient was not finite" in log
+    assert "warning at step 8: b is below" not in log
     assert "warning at step 12: b is below -0.1" in log
     # 4 steps at the full rate, the weights of step 4 again after step 8, then 4 steps at half of it.
     assert trainer.method.b.item() == pytest.approx(-0.02 * 4 - 0.01 * 4, rel=0.02)
-    assert [line for line in (folder.path / "metrics.jsonl").read_text().splitlines() if '"lr": 0.005' in line]
+    lines = (folder.path / "metrics.jsonl").read_text().splitlines()
+    assert [line for line in lines if '"lr": 0.005' in line]
+    assert [json.loads(line)["left_out"] for line in lines][-1] == 3
 
 
 def test_two_halves_equal_one_whole_with_two_optimisers(tmp_path: Path) -> None:
