@@ -26,7 +26,7 @@ class ShadowMap:
         self._scale = np.float32(_CELLS) / (self._high - self._low).max()
         self._base = vertices[:, 1].min() - np.float32(1)
         height = vertices[:, 1:2] - self._base
-        cells, seen = rasterise((ground - self._low) * self._scale, height, faces, _CELLS, _CELLS)
+        cells, seen = rasterise((ground - self._low) * self._scale, height, faces, _CELLS, _CELLS, cull=False)
         self._height = np.zeros(_CELLS * _CELLS, np.float32)
         self._height[cells] = seen[0]
         covered = (self._height > 0).astype(np.float32).reshape(_CELLS, _CELLS)
