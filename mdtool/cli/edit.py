@@ -243,7 +243,7 @@ def _edit(
     from mdtool.editing.chain import Chain, search_all
     from mdtool.editing.output import write_edits
     from mdtool.editing.plan import compile_request
-    from mdtool.editing.report import reports, to_json
+    from mdtool.editing.report import chain_reports, to_json
     from mdtool.editing.report_tables import change_table, target_table
     from mdtool.editing.session import Session
     from mdtool.training.device import prepare
@@ -269,19 +269,18 @@ def _edit(
 
     edits = search_all(session, plans, chains, seconds, lambda title: _bar(console, title), save)
     save(edits)
-    found = [reports(edited) for edited in edits]
-    earlier = [reports(each) for edited in edits for each in edited.history]
+    found = [chain_reports(edited) for edited in edits]
+    each_report = [one for chain in found for variations in chain for one in variations]
     if not as_json:
-        for each_report in (*earlier, *found):
-            for one in each_report:
-                console.print(target_table(one))
-                console.print(change_table(one))
+        for one in each_report:
+            console.print(target_table(one))
+            console.print(change_table(one))
     table = {"run": str(run), "out": str(out), "edits": [to_json(e, r) for e, r in zip(edits, found, strict=True)]}
     if report is not None:
         write_text(report, json.dumps(table, indent=1) + "\n")
     if as_json:
         typer.echo(json.dumps(table, indent=1))
-    missed = [row for each_report in (*earlier, *found) for one in each_report for row in one.missed]
+    missed = [row for one in each_report for row in one.missed]
     for row in missed:
         unit = "cm" if row.unit == "m" else row.unit
         scale = 100 if row.unit == "m" else 1

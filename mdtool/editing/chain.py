@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -91,11 +91,14 @@ def search_all(
     groups: dict[object, list[int]] = {}
     for place, plan in enumerate(plans):
         groups.setdefault(alike(plan, session.decoder), []).append(place)
+
+    def in_order(made: Mapping[int, Edited]) -> list[Edited]:
+        return [made[place] for place in sorted(made)]
+
     for members in groups.values():
 
         def keep(edits: list[Edited], members: list[int] = members) -> None:
-            now = {**done, **dict(zip(members, edits, strict=True))}
-            save([now[place] for place in sorted(now)])
+            save(in_order({**done, **dict(zip(members, edits, strict=True))}))
 
         title = plans[members[0]].task if len(members) == 1 else f"{len(members)} edits"
         with show(title) if show else nullcontext() as progress:
@@ -103,15 +106,15 @@ def search_all(
         done.update(zip(members, made, strict=True))
         keep(made)
         if made[0].ended == INTERRUPTED:
-            return [done[place] for place in sorted(done)]
+            return in_order(done)
     for place, chain in enumerate(chains):
         first = done[place]
         for request, document in chain.requests:
             done[place] = _follow(session, first, done[place], request, document, chain, seconds, show)
-            save([done[each] for each in sorted(done)])
+            save(in_order(done))
             if done[place].ended == INTERRUPTED:
-                return [done[each] for each in sorted(done)]
-    return [done[place] for place in sorted(done)]
+                return in_order(done)
+    return in_order(done)
 
 
 def _follow(

@@ -166,11 +166,10 @@ def _from_input(decoder: Decoder, plan: Plan, reference: Tensor, wanted: np.ndar
             placement, _ = rebuilt(method, reference, wanted)
         found.append(Start(noise[0], how, health_of(noise[0], method.time_axis), placement, lost))
 
-    motion = plan.source.motion
-    stored = motion is not None and motion.noise is not None
+    stored = None if plan.source.motion is None else plan.source.motion.noise
     same_weights = plan.source.provenance.get("checkpoint_sha256") == decoder.generator.sha256
-    if motion is not None and motion.noise is not None and same_weights:
-        consider(torch.from_numpy(motion.noise).to(decoder.device)[None], "stored")
+    if stored is not None and same_weights:
+        consider(torch.from_numpy(stored).to(decoder.device)[None], "stored")
     if not found or _lost(found[0]) > _EXACT_M:
         noise = inverted(method, reference, action, run.invert_steps)
         if noise is None and not found:
@@ -183,7 +182,7 @@ def _from_input(decoder: Decoder, plan: Plan, reference: Tensor, wanted: np.ndar
     if steps and _lost(best) > ENOUGH_M:
         noise, interrupted = fitted_noise(decoder, plan, reference, best.noise[None], steps, until_s)
         consider(noise, "fitted")
-    foreign = stored and not same_weights
+    foreign = stored is not None and not same_weights
     return replace(min(found, key=_lost), unfitted_m=_lost(best), foreign=foreign, interrupted=interrupted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -92,8 +93,8 @@ def report(plan: Plan, motion: Motion, before: Motion | None, loss: float = floa
         motion: in the world of the plan's input.
     """
     after_body = seen(plan, motion)
-    whole = before is not None and len(before) >= plan.frames  # a blend goes on after its input
-    before_body = seen(plan, before) if whole and before is not None else None
+    # A blend goes on after its input: there is nothing to hold its goals against.
+    before_body = None if before is None or len(before) < plan.frames else seen(plan, before)
     rows = [_row(plan, goal, after_body, before_body) for goal in plan.goals]
     return EditReport(motion.name, loss, rows, _changes(plan, motion, before, after_body, before_body))
 
@@ -164,15 +165,21 @@ def _changes(
     return rows
 
 
-def to_json(edited: Edited, found: list[EditReport]) -> dict[str, Any]:
-    """Everything that an edit found, as plain types."""
+def chain_reports(edited: Edited) -> list[list[EditReport]]:
+    """The reports of each edit of a chain, this one's last."""
+    return [reports(each) for each in (*edited.history, edited)]
+
+
+def to_json(edited: Edited, found: Sequence[list[EditReport]]) -> dict[str, Any]:
+    """Everything that an edit found, as plain types; `found` as `chain_reports` gives it."""
+    *earlier, own = found
     return {
         "task": edited.plan.task,
         "input": edited.plan.source.name,
         "ended": edited.ended,
         "steps": edited.steps,
         "seconds": round(edited.seconds, 2),
-        "earlier": [to_json(each, reports(each)) for each in edited.history],
+        "earlier": [to_json(each, [its]) for each, its in zip(edited.history, earlier, strict=True)],
         "start": edited.start.how,
         "reconstruction_m": edited.start.reconstruction_m,
         "reconstruction_unfitted_m": edited.start.unfitted_m,
@@ -190,6 +197,6 @@ def to_json(edited: Edited, found: list[EditReport]) -> dict[str, Any]:
                     {**asdict(row), "after": None if np.isnan(row.after) else row.after} for row in each.changes
                 ],
             }
-            for each in found
+            for each in own
         ],
     }

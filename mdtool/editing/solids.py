@@ -31,6 +31,11 @@ def _number(value: Any) -> float:
     return float(value)
 
 
+def _require_upright(low: float, high: float) -> None:
+    if low >= high:
+        raise ValueError(f"`low` ({low:g}) must be below `high` ({high:g})")
+
+
 Number = Annotated[float, BeforeValidator(_number)]
 Positive = Annotated[float, BeforeValidator(_number), Field(gt=0)]
 Ground = Annotated[list[Number], Field(min_length=2, max_length=2)]
@@ -62,8 +67,7 @@ class Cylinder(Strict):
 
     @model_validator(mode="after")
     def _upright(self) -> Cylinder:
-        if self.low >= self.high:
-            raise ValueError(f"`low` ({self.low:g}) must be below `high` ({self.high:g})")
+        _require_upright(self.low, self.high)
         return self
 
 
@@ -111,8 +115,7 @@ class Polygon(Strict):
 
     @model_validator(mode="after")
     def _closed(self) -> Polygon:
-        if self.low >= self.high:
-            raise ValueError(f"`low` ({self.low:g}) must be below `high` ({self.high:g})")
+        _require_upright(self.low, self.high)
         if len(self.corners) > 3 and self.corners[0] == self.corners[-1]:
             self.corners = self.corners[:-1]  # a ring that ends where it began
         for place, corner in enumerate(self.corners):

@@ -280,7 +280,7 @@ class NeRM(FieldStage, FieldMethod):
             return mean.expand(len(target), -1)
         picked = torch.linspace(0, coordinate.shape[1] - 1, ENCODER_POSES).round().long()
         chosen = coordinate[:, picked]
-        guess: Tensor = self.encoder(chosen, target[:, picked], spacing_between(chosen).clamp_min(1e-6))[0].float()
+        guess: Tensor = self.encoder(chosen, target[:, picked], spacing_between(chosen))[0].float()
         return guess
 
     def invert(self, features: Tensor, action: Tensor | None, **options: object) -> Tensor:

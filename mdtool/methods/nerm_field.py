@@ -162,7 +162,7 @@ class FieldStage(SequenceLearner):
         assert self.encoder is not None
         target = self._scaled(batch.rot6d[:, :poses], batch.root[:, :poses])
         coordinate = seconds_to_coordinate(places.time_s[:, :poses], self.axis_s)
-        mean, log_variance = self.encoder(coordinate, target, spacing_between(coordinate).clamp_min(1e-6))
+        mean, log_variance = self.encoder(coordinate, target, spacing_between(coordinate))
         return mean.float(), log_variance.float().clamp(-12, 2)
 
     def _scaled(self, rot6d: Tensor, root: Tensor) -> Tensor:

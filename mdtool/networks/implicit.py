@@ -230,7 +230,7 @@ class SetEncoder(nn.Module):
 
     def forward(self, coordinate: Tensor, poses: Tensor, spacing: Tensor) -> tuple[Tensor, Tensor]:
         """(mean, log variance) [B, d] of coordinates [B, T], poses [B, T, F], spacings [B]."""
-        step = spacing.log2().view(-1, 1, 1).expand(-1, poses.shape[1], 1)
+        step = spacing.clamp_min(1e-6).log2().view(-1, 1, 1).expand(-1, poses.shape[1], 1)
         tokens = self.tokens(torch.cat([poses, self.waves(coordinate), step], dim=-1))
         mean, log_variance = self.out(self.stage(tokens).flatten(1)).chunk(2, dim=-1)
         return mean, log_variance

@@ -117,8 +117,9 @@ def painted(sheet: Sheet, frames: Iterable[list[Pose]], count: int, workers: int
         MdtoolError: a painting process died, most likely for want of memory.
     """
     workers = 1 if sheet.renderer == "pyrender" else min(workers or _cores(), max(count, 1))
-    painter, rest = Painter(sheet), iter(frames)
+    rest = iter(frames)
     if workers == 1 or count <= FEW_FRAMES:
+        painter = Painter(sheet)
         yield from (painter.paint(poses) for poses in rest)
         return
     # Spawned, not forked: a fork in the middle of torch's or the progress bar's threads can hang.
@@ -132,6 +133,7 @@ def painted(sheet: Sheet, frames: Iterable[list[Pose]], count: int, workers: int
             waiting.extend(pool.submit(_paint, poses) for poses in islice(rest, max(room, 0)))
 
         hand_out()
+        painter = Painter(sheet)  # while the others start
         while waiting:
             while not waiting[0].done() and len(waiting) < _AT_MOST * workers and (own := next(rest, None)) is not None:
                 waiting.append(Future())

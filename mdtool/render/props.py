@@ -39,15 +39,15 @@ def props_at(marks: Marks, frame: float, fps: float) -> tuple[Prop, ...]:
     """What to draw of a clip's marks at one of its frames; obstacles first, targets last."""
     solids = [_solid(solid, frame) for solid in marks.solids]
     lines = [_way(np.array(line, dtype=float)) for line in marks.lines if len(line) > 1]
-    points = [_target(point, abs(point.frame - frame) / fps <= _NOW_S) for point in _drawn(marks)]
+    points = [_target(point, abs(point.frame - frame) / fps <= _NOW_S) for point in marks.points]
     return (*solids, *lines, *points)
 
 
-def _drawn(marks: Marks) -> list[Point]:
-    """The targets that have a place on the ground; of whole poses, which are hundreds, none."""
+def drawable(marks: Marks) -> Marks:
+    """Marks with those targets alone that have a place on the ground; of whole poses, which are hundreds, none."""
     found = [point for point in marks.points if {"x", "z"} <= set(point.axes)]
     at_once = Counter(point.frame for point in found)
-    return [point for point in found if at_once[point.frame] <= _MOST_AT_ONCE][:_MOST]
+    return replace(marks, points=[point for point in found if at_once[point.frame] <= _MOST_AT_ONCE][:_MOST])
 
 
 def _target(point: Point, now: bool) -> Prop:

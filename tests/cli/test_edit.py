@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mdtool.editing.optimiser import NoiseSearch
 from mdtool.evaluation.physical import jitter
 from mdtool.motion.file import file_sha256, read_motions, write_motions
 from mdtool.motion.marks import marks_of
 from tests.cli.command_line import done, mdtool, refused
+from tests.editing.stopped_search import stop_searches_at
 from tests.motion.smooth_motion import smooth_clips
 
 ONE = ("--threads", 1)
@@ -234,14 +234,7 @@ def test_what_the_start_is_worth_is_told_before_the_search() -> None:
 
 
 def test_a_stop_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    step = NoiseSearch.step
-
-    def stop_at_four(search: NoiseSearch) -> None:
-        if search.taken == 4:
-            raise KeyboardInterrupt
-        step(search)
-
-    monkeypatch.setattr(NoiseSearch, "step", stop_at_four)
+    stop_searches_at(4, monkeypatch)
     ran = mdtool("edit", "sample.h5", "--request", request(), "--report", "report.json", *QUICK)
     assert ran.code == 130
     assert "1 motion, 4 steps, interrupted" in ran.out

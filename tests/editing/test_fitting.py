@@ -16,6 +16,7 @@ from mdtool.editing.source import Source
 from mdtool.errors import MdtoolError
 from mdtool.methods.generate import Generator
 from mdtool.motion.motion import Motion
+from tests.editing.stopped_search import stop_searches_at
 from tests.methods.contract_cases import CASES, fresh
 from tests.motion.smooth_motion import smooth_motion
 
@@ -35,14 +36,7 @@ def test_a_search_corrects_what_an_inversion_loses() -> None:
 
 
 def test_a_fit_that_is_stopped_gives_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
-    step = NoiseSearch.step
-
-    def stop_at_three(search: NoiseSearch) -> None:
-        if search.taken == 3:
-            raise KeyboardInterrupt
-        step(search)
-
-    monkeypatch.setattr(NoiseSearch, "step", stop_at_three)
+    stop_searches_at(3, monkeypatch)
     session = Session(Generator(fresh(CASES["mdm"]), "raw", "weights"), force=True)
     values = {"version": 1, "targets": [{"at": 9, "facing": 90}], "run": {"fit_steps": 50}}
     source = Source(Motion(*smooth_motion(60, 3), 20.0, "sway", name="swaying"), None, 20.0, "swaying")

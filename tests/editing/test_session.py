@@ -12,7 +12,6 @@ import torch
 from mdtool.editing.chain import Chain, search_all
 from mdtool.editing.document import Problems
 from mdtool.editing.goals import Places
-from mdtool.editing.optimiser import NoiseSearch
 from mdtool.editing.plan import Plan, compile_request
 from mdtool.editing.request import request_of
 from mdtool.editing.sampled import sampled_source
@@ -21,6 +20,7 @@ from mdtool.editing.source import Source
 from mdtool.methods.generate import Generator
 from mdtool.motion.file import write_motions
 from mdtool.motion.motion import Motion
+from tests.editing.stopped_search import stop_searches_at
 from tests.methods.contract_cases import CASES, Case, fresh
 from tests.motion.smooth_motion import smooth_clips, smooth_motion
 
@@ -172,14 +172,7 @@ def test_what_is_wrong_with_a_later_request_is_told_before_the_first_search() ->
 
 def test_a_stop_ends_all_edits_that_follow(monkeypatch: pytest.MonkeyPatch) -> None:
     session = debug()
-    step = NoiseSearch.step
-
-    def stop(search: NoiseSearch) -> None:
-        if search.taken == 2:
-            raise KeyboardInterrupt
-        step(search)
-
-    monkeypatch.setattr(NoiseSearch, "step", stop)
+    stop_searches_at(2, monkeypatch)
     runs = [{"steps": 5, "fit_steps": 0}, {"steps": 6, "fit_steps": 0}]  # two groups
     plans = [plan({"targets": [{"at": 9, "facing": 90}], "run": run}, recorded()) for run in runs]
     then = request_of({"version": 1, "keep": {}}, "then.yaml")

@@ -15,7 +15,7 @@ from mdtool.render.camera import Camera
 from mdtool.render.exhibit import exhibits, with_marks
 from mdtool.render.film import Film
 from mdtool.render.overlay import Overlay
-from mdtool.render.props import props_at
+from mdtool.render.props import drawable, props_at
 from mdtool.render.scene import Scene
 from mdtool.render.shading import Look
 
@@ -50,6 +50,13 @@ def test_a_moving_obstacle_is_drawn_where_it_is() -> None:
     np.testing.assert_allclose(middle.vertices.mean(0), [1.0, 1.0, 0.0], atol=1e-6)
     np.testing.assert_allclose(middle.vertices[:, 0].max(), 1 + np.sqrt(0.5), atol=1e-6)  # turned by 45°
     np.testing.assert_allclose(np.linalg.norm(ball.vertices - [0, 1, 3], axis=1), 0.5, atol=1e-6)
+
+
+def test_heights_alone_and_whole_poses_are_kept_and_not_drawn() -> None:
+    height, pose = Point(5, (0.0, 1.0, 0.0), 15, "y"), [Point(7, (0.0, 1.0, k), k, "xyz") for k in range(22)]
+    assert drawable(Marks(points=[height, *pose, *MARKS.points])).points == MARKS.points
+    many = [Point(k, (0.0, 0.0, 0.0)) for k in range(200)]
+    assert len(drawable(Marks(points=many)).points) == 60
 
 
 def test_a_target_shows_when_its_time_has_come() -> None:
