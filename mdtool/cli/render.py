@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from mdtool.cli.numbers import finite
-from mdtool.cli.render_page import CLIPS_IN_PAGE, is_page, render_page
+from mdtool.cli.render_page import CLIPS_IN_PAGE, is_page, page_start, render_page
 from mdtool.cli.terminal import progress_bar, say, say_next
 from mdtool.wording import counted, file_size
 
@@ -67,7 +67,10 @@ def render(
         CameraChoice, typer.Option(help="Follow the body, show the whole path, or go round.")
     ] = CameraChoice.track,
     show: Annotated[
-        str, typer.Option(help="Also draw: contacts, trails, targets (of an edit); several with commas.")
+        str,
+        typer.Option(
+            help="Also draw: contacts, trails, targets (of an edit); several with commas. In a page: at first."
+        ),
     ] = "",
     seconds: Annotated[
         float | None, typer.Option(callback=finite, min=0.01, help="Show at most so much of every clip.")
@@ -101,6 +104,7 @@ def render(
     from mdtool.atomic import require_name, require_writable
     from mdtool.body.choice import named_body
     from mdtool.errors import MdtoolError
+    from mdtool.motion.marks import KEY, marks_to_show
     from mdtool.render.exhibit import compared, exhibits, with_marks
     from mdtool.render.picture import RenderOptions, check_output, render_exhibits
 
@@ -118,7 +122,9 @@ def render(
         renderer=renderer.value,
         workers=jobs,
     )
-    page = is_page(out, options, ghost)
+    page = is_page(out, options)
+    start = page_start(options, ghost)
+    targets = "targets" in options.show
     picture = not page and check_output(out, options) == ".png"
     if ghost and beside is None:
         raise MdtoolError("--ghost needs a second motion file: name it with --beside OTHER.h5")
@@ -133,12 +139,13 @@ def render(
 
     console = Console(markup=False)
     if page:
-        follow = camera is CameraChoice.track
-        say(console, render_page(out, (file, beside), pick.indices, pick.clips, pick.others, person, follow, captions))
+        edited = targets or KEY in pick.history
+        marks = marks_to_show(pick.history, pick.indices, str(file)) if edited else [None] * len(pick.indices)
+        say(console, render_page(out, (file, beside), pick.indices, pick.clips, pick.others, marks, person, start))
         say_next(console, "open", out)
         return
     shown = exhibits(pick.clips) if beside is None else compared(pick.pairs, _names(file, beside), ghost)
-    if "targets" in options.show:
+    if targets:
         shown = with_marks(shown, pick.history, pick.indices, str(file))
     started_s = time.monotonic()
     with progress_bar(console, "drawing") as progress:

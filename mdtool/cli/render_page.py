@@ -10,14 +10,16 @@ from mdtool.wording import counted, file_size
 
 if TYPE_CHECKING:
     from mdtool.body.skinning import Body
+    from mdtool.motion.marks import Marks
     from mdtool.motion.motion import Motion
+    from mdtool.page.motions import Start
     from mdtool.render.picture import RenderOptions
 
 CLIPS_IN_PAGE = 24
 """Motions in a page when the caller does not say how many."""
 
 
-def is_page(out: Path, options: RenderOptions, ghost: bool) -> bool:
+def is_page(out: Path, options: RenderOptions) -> bool:
     """Whether `out` is a page.
 
     Raises:
@@ -33,8 +35,6 @@ def is_page(out: Path, options: RenderOptions, ghost: bool) -> bool:
         "--strip-every": options.strip_every,
         "--panels": options.panels,
         "--frame": options.frame,
-        "--show": options.show or None,
-        "--ghost": ghost or None,
         "--jobs": options.workers,
     }
     given = [name for name, value in films.items() if value is not None]
@@ -43,15 +43,29 @@ def is_page(out: Path, options: RenderOptions, ghost: bool) -> bool:
     return True
 
 
+def page_start(options: RenderOptions, ghost: bool) -> Start:
+    """What is switched on when the page opens: planted feet and targets, or what --show names.
+
+    Raises:
+        MdtoolError: --show names what nobody can draw.
+    """
+    from mdtool.page.motions import Start
+    from mdtool.render.picture import check_show
+
+    check_show(options.show)
+    switched = {name: name in options.show for name in ("contacts", "trails", "targets")} if options.show else {}
+    return Start(options.camera == "track", options.captions, overlay=ghost, **switched)
+
+
 def render_page(
     out: Path,
     files: tuple[Path, Path | None],
     chosen: Sequence[int],
     clips: Sequence[Motion],
     others: Sequence[Motion],
+    marks: Sequence[Marks | None],
     body: Body,
-    follow: bool,
-    captions: bool,
+    start: Start,
 ) -> str:
     """Write the page; what to tell about it.
 
@@ -59,20 +73,22 @@ def render_page(
         files: the motion file, and the one beside it.
         chosen: indices of `clips` in the first.
         others: clips of the second to play beside them; none without one.
+        marks: what the edits of `clips` were told; None where no edit made them.
+        start: what is switched on when the page opens.
 
     Raises:
         MdtoolError: the page would be too large, or cannot be written.
     """
-    from mdtool.page.motions import Row, Start, write_motion_page
+    from mdtool.page.motions import Row, write_motion_page
 
     file, beside = files
     columns = [file.name] if beside is None else _told_apart(file, beside)
     pairs = [list(pair) for pair in zip(clips, others, strict=True)] if others else [[clip] for clip in clips]
     rows = [
-        Row(pair[0].action.replace("_", " ") or f"clip {index}", _note(index, pair[0]), pair)
-        for index, pair in zip(chosen, pairs, strict=True)
+        Row(pair[0].action.replace("_", " ") or f"clip {index}", _note(index, pair[0]), pair, told)
+        for index, pair, told in zip(chosen, pairs, marks, strict=True)
     ]
-    write_motion_page(out, file.stem, columns, rows, body, Start(follow, captions))
+    write_motion_page(out, file.stem, columns, rows, body, start)
     count = len(clips) * len(columns)
     size = out.stat().st_size
     return f"wrote {out}: {counted(count, 'motion')}, {file_size(size)}, plays in any browser, offline"

@@ -5,7 +5,9 @@ Kept in a motion file's provenance as JSON, one entry per clip, so that a pictur
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from mdtool.errors import MdtoolError
 
 KEY = "marks"
 """Where provenance has them."""
+_MOST_AT_ONCE, _MOST = 3, 60
+"""Targets of one frame, and of all, that are drawn at most."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,12 @@ class Marks:
         """As JSON has it."""
         return asdict(self)
 
+    def drawable(self) -> Marks:
+        """Those targets alone that have a place on the ground; of whole poses, which are hundreds, none."""
+        found = [point for point in self.points if {"x", "z"} <= set(point.axes)]
+        at_once = Counter(point.frame for point in found)
+        return replace(self, points=[point for point in found if at_once[point.frame] <= _MOST_AT_ONCE][:_MOST])
+
 
 def marks_of(provenance: dict[str, Any], clip: int) -> Marks:
     """The marks of a clip; none when the file has none.
@@ -77,6 +87,20 @@ def marks_of(provenance: dict[str, Any], clip: int) -> Marks:
         return Marks(points, [[(float(x), float(z)) for x, z in line] for line in table["lines"]], solids)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise MdtoolError(f"the marks of clip {clip} in the file's provenance are damaged ({error!r})") from error
+
+
+def marks_to_show(provenance: dict[str, Any], clips: Sequence[int], where: str) -> list[Marks]:
+    """The marks of some clips of a file that must have them.
+
+    Args:
+        where: what to call the file in a refusal.
+
+    Raises:
+        MdtoolError: no edit made the file, or its marks are damaged.
+    """
+    if KEY not in provenance:
+        raise MdtoolError(f"{where} has no targets to show: `mdtool edit` writes them into its files")
+    return [marks_of(provenance, clip) for clip in clips]
 
 
 def _point(table: dict[str, Any]) -> Point:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from mdtool.atomic import write_text
 from mdtool.body.skinning import Body
 from mdtool.errors import MdtoolError
+from mdtool.motion.marks import Marks
 from mdtool.motion.motion import Motion
 from mdtool.page.arrays import body_to_json, bytes_of_clip, motion_to_json
 from mdtool.page.document import document
@@ -32,6 +33,8 @@ class Row:
     note: str
     motions: Sequence[Motion | None]
     """One per column; None where a column has no such motion."""
+    marks: Marks | None = None
+    """What the edit was told that made the motion of the first column."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ class Start:
 
     follow: bool = True
     captions: bool = True
+    contacts: bool = True
+    trails: bool = False
+    targets: bool = True
+    overlay: bool = False
 
 
 def player_data(columns: Sequence[str], rows: Sequence[Row], body: Body, start: Start | None = None) -> dict[str, Any]:
@@ -53,10 +60,12 @@ def player_data(columns: Sequence[str], rows: Sequence[Row], body: Body, start: 
     shown = []
     for row in rows:
         places: list[int | None] = []
-        for motion in row.motions:
+        for column, motion in enumerate(row.motions):
             places.append(None if motion is None else len(clips))
             if motion is not None:
                 clips.append(motion_to_json(motion, body, _shape(motion, body, shapes)))
+                if column == 0 and row.marks is not None:
+                    clips[-1]["marks"] = row.marks.drawable().plain()
         shown.append({"label": row.label, "note": row.note, "clips": places})
     start = start or Start()
     return {
@@ -64,7 +73,7 @@ def player_data(columns: Sequence[str], rows: Sequence[Row], body: Body, start: 
         "columns": [{"name": name} for name in columns],
         "rows": shown,
         "clips": clips,
-        "options": {"follow": start.follow, "captions": start.captions},
+        "options": asdict(start),
     }
 
 

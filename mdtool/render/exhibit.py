@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mdtool.errors import MdtoolError
-from mdtool.motion.marks import KEY, Marks, marks_of
+from mdtool.motion.marks import Marks, marks_to_show
 from mdtool.motion.motion import Motion, MotionSet
 from mdtool.render.captions import readable
 from mdtool.render.grid import spread_over_labels
@@ -80,10 +80,8 @@ def with_marks(shown: Sequence[Exhibit], provenance: dict, indices: Sequence[int
     Raises:
         MdtoolError: no edit made the file.
     """
-    if KEY not in provenance:
-        raise MdtoolError(f"{where} has no targets to show: `mdtool edit` writes them into its files")
-    places = iter(indices)
-    return [each if each.beside else replace(each, marks=marks_of(provenance, next(places))) for each in shown]
+    told = iter(marks_to_show(provenance, indices, where))
+    return [each if each.beside else replace(each, marks=next(told)) for each in shown]
 
 
 def choose_clips(motions: MotionSet, clips: Sequence[int], actions: Sequence[str], most: int, where: str) -> list[int]:

@@ -18,7 +18,7 @@ from mdtool.render.framing import CameraMode, frame_motions
 from mdtool.render.grid import Cell, arrange, halved
 from mdtool.render.overlay import TRAIL_JOINTS, Overlay
 from mdtool.render.painter import Pose, Sheet, Tile, painted
-from mdtool.render.props import drawable, props_at
+from mdtool.render.props import props_at
 from mdtool.render.scene import Renderer
 from mdtool.render.shading import Look
 
@@ -63,7 +63,7 @@ class Film:
         shots = frame_motions(self._motions, cells[0].width / cells[0].height, mode, leaders, self._ghosts)
         self._centres = [centres for _, centres in shots]
         wants_joints = "contacts" in show or "trails" in show
-        self._marks = [drawable(each.marks) if "targets" in show and each.marks else None for each in exhibits]
+        self._marks = [each.marks.drawable() if "targets" in show and each.marks else None for each in exhibits]
         self._rates = [exhibit.motion.fps for exhibit in exhibits]
         self._joints = [posed_joints(body, motion) if wants_joints else None for motion in self._motions]
         self._contacts = [_contacts(each.motion, times_s) if "contacts" in show else None for each in exhibits]

@@ -111,6 +111,17 @@ def render_exhibits(
     return Rendered(width, height, film.frames, fps)
 
 
+def check_show(show: Collection[str]) -> None:
+    """Refuse words that name nothing to draw beside the body.
+
+    Raises:
+        MdtoolError: there is one.
+    """
+    unknown = sorted(set(show) - set(OVERLAYS))
+    if unknown:
+        raise MdtoolError(f"cannot show {unknown[0]!r}: choose from {', '.join(OVERLAYS)}")
+
+
 def check_output(path: Path, options: RenderOptions) -> str:
     """The suffix of `path`, when it is one we write and the options fit it.
 
@@ -135,9 +146,7 @@ def check_output(path: Path, options: RenderOptions) -> str:
         raise MdtoolError("a storyboard chooses its frames: give --panels, or --style strip with --strip-every")
     if options.style == "strip" and options.panels is not None:
         raise MdtoolError("a strip has no panels: give --strip-every, or --style storyboard with --panels")
-    unknown = sorted(set(options.show) - set(OVERLAYS))
-    if unknown:
-        raise MdtoolError(f"cannot show {unknown[0]!r}: choose from {', '.join(OVERLAYS)}")
+    check_show(options.show)
     if options.size is not None:
         width, height = options.size
         if min(width, height) < 64 or max(width, height) > 7680:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,8 +14,6 @@ _TARGET_M, _FLOOR_M, _WAY_M = 0.05, 0.008, 0.03
 """Radius of a target, height of what lies on the floor above it, half the width of a path."""
 _NOW_S = 0.15
 _ROUND = 16
-_MOST_AT_ONCE, _MOST = 3, 60
-"""Targets of one frame, and of all, that are drawn at most."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +38,6 @@ def props_at(marks: Marks, frame: float, fps: float) -> tuple[Prop, ...]:
     lines = [_way(np.array(line, dtype=float)) for line in marks.lines if len(line) > 1]
     points = [_target(point, abs(point.frame - frame) / fps <= _NOW_S) for point in marks.points]
     return (*solids, *lines, *points)
-
-
-def drawable(marks: Marks) -> Marks:
-    """Marks with those targets alone that have a place on the ground; of whole poses, which are hundreds, none."""
-    found = [point for point in marks.points if {"x", "z"} <= set(point.axes)]
-    at_once = Counter(point.frame for point in found)
-    return replace(marks, points=[point for point in found if at_once[point.frame] <= _MOST_AT_ONCE][:_MOST])
 
 
 def _target(point: Point, now: bool) -> Prop:

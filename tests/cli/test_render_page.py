@@ -10,17 +10,21 @@ import numpy as np
 import pytest
 
 from mdtool.motion.file import write_motions
+from mdtool.motion.marks import KEY, Marks, Point, Solid
 from mdtool.motion.motion import Motion, MotionSet
 from mdtool.motion.skeleton import JOINTS, STANDING_PELVIS_HEIGHT
 from mdtool.page import motions as page_motions
 from tests.cli.command_line import done, refused
 
+OPTIONS = {"follow": True, "captions": True, "contacts": True, "trails": False, "targets": True, "overlay": False}
 
-def write(path: Path, actions: tuple[str, ...], frames: int = 8) -> Path:
+
+def write(path: Path, actions: tuple[str, ...], frames: int = 8, provenance: dict | None = None) -> Path:
     """A file of standing people."""
     rot6d = np.tile(np.array([1, 0, 0, 0, 1, 0], np.float32), (frames, JOINTS, 1))
     root = np.tile(np.array([0, STANDING_PELVIS_HEIGHT, 0], np.float32), (frames, 1))
-    write_motions(path, MotionSet.from_clips([Motion(rot6d, root, 20.0, action=action) for action in actions]))
+    clips = [Motion(rot6d, root, 20.0, action=action) for action in actions]
+    write_motions(path, MotionSet.from_clips(clips, provenance=provenance))
     return path
 
 
@@ -42,7 +46,8 @@ def test_all_clips_by_default(file: Path, tmp_path: Path) -> None:
     data = content(tmp_path / "page.html")
     assert [row["label"] for row in data["rows"]] == ["jump up", "run", "walk", "walk"]
     assert [clip["frames"] for clip in data["clips"]] == [8] * 4
-    assert data["options"] == {"follow": True, "captions": True}
+    assert data["options"] == OPTIONS
+    assert not any("marks" in clip for clip in data["clips"])
 
 
 def test_options_of_films_that_have_a_meaning_here(file: Path, tmp_path: Path) -> None:
@@ -51,7 +56,30 @@ def test_options_of_films_that_have_a_meaning_here(file: Path, tmp_path: Path) -
     data = content(tmp_path / "page.html")
     assert [row["note"] for row in data["rows"]] == ["clip 1"]
     assert data["clips"][0]["frames"] == 4
-    assert data["options"] == {"follow": False, "captions": False}
+    assert data["options"] == {**OPTIONS, "follow": False, "captions": False}
+
+
+def test_a_page_shows_at_first_what_is_asked_for(file: Path, tmp_path: Path) -> None:
+    done("render", file, "--beside", file, "--ghost", "--show", "trails", "--out", tmp_path / "page.html")
+    switched = {"contacts": False, "trails": True, "targets": False, "overlay": True}
+    assert content(tmp_path / "page.html")["options"] == OPTIONS | switched
+
+
+def test_a_page_has_the_targets_and_obstacles_of_an_edit(tmp_path: Path) -> None:
+    told = Marks([Point(3, (0.5, 1.2, 0.1), 21, "xyz"), Point(5, (0.0, 1.0, 0.0), 15, "y")], [[(0.0, 0.0), (1.0, 2.0)]])
+    wall = Solid(
+        [(-1.0, 0.0), (1.0, 0.0), (0.0, 1.0)], 0.0, 2.0, [(0.0, 0.0, 0.0, 1.0, 0.0), (7.0, 0.0, 0.0, 3.0, 0.5)]
+    )
+    provenance = {KEY: [Marks().plain(), Marks(told.points, told.lines, [wall]).plain()]}
+    edited = write(tmp_path / "edited.h5", ("walk", "run"), provenance=provenance)
+    done("render", edited, "--clip", 1, "--beside", edited, "--show", "targets", "--out", tmp_path / "page.html")
+    data = content(tmp_path / "page.html")
+    first, second = data["clips"]
+    assert "marks" not in second
+    assert [point["at"] for point in first["marks"]["points"]] == [[0.5, 1.2, 0.1]]  # a height alone has no place
+    assert first["marks"]["lines"] == [[[0.0, 0.0], [1.0, 2.0]]]
+    assert first["marks"]["solids"][0]["places"][1] == [7.0, 0.0, 0.0, 3.0, 0.5]
+    assert data["options"] == {**OPTIONS, "contacts": False}
 
 
 def test_beside_pairs_clips_of_the_same_action(file: Path, tmp_path: Path) -> None:
@@ -73,8 +101,9 @@ def test_beside_pairs_clips_of_the_same_action(file: Path, tmp_path: Path) -> No
     [
         (("--out", "page.html", "--fps", "10"), "--fps means nothing in a page"),
         (("--out", "page.html", "--size", "640x360"), "--size means nothing in a page"),
-        (("--out", "page.html", "--show", "trails"), "--show means nothing in a page"),
-        (("--out", "page.html", "--beside", "some.h5", "--ghost"), "--ghost means nothing in a page"),
+        (("--out", "page.html", "--show", "trails,shoes"), "cannot show 'shoes': choose from"),
+        (("--out", "page.html", "--show", "targets"), "some.h5 has no targets to show"),
+        (("--out", "page.html", "--ghost"), "--ghost needs a second motion file"),
         (("--out", "page.html", "--beside", "none.h5"), "no such file"),
         (("--out", "page.html", "--clip", "9"), "has no clip 9"),
         (("--out", "folder.html"), "it is a folder"),

@@ -9,16 +9,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mdtool.body.mannequin import mannequin
 from mdtool.body.skinning import posed_joints
 from mdtool.body.smpl import smpl_body
+from mdtool.motion.marks import Marks, Point, Solid
 from mdtool.motion.motion import Motion
 from mdtool.motion.rotations import axis_angle_to_matrix, matrix_to_rot6d
 from mdtool.motion.skeleton import JOINTS, STANDING_PELVIS_HEIGHT
@@ -156,4 +159,60 @@ def test_each_clip_is_drawn_in_its_own_shape(browser: Any, motions: list[list[Mo
         assert found[0] is True
         assert np.abs(np.array(found[1:]).reshape(52, 3) - expected).max() < 1e-3
     assert complaints == []
+    page.close()
+
+
+def test_targets_and_obstacles_are_where_an_edit_had_them(
+    browser: Any, motions: list[list[Motion]], tmp_path: Path
+) -> None:
+    corners = [(-0.2, -0.2), (0.2, -0.2), (0.2, 0.2), (-0.2, 0.2)]
+    wall = Solid(corners, 0.1, 0.9, [(0.0, -1.0, 0.0, 0.0, 0.0), (40.0, 1.0, 0.5, 0.0, 0.8)])
+    told = Marks([Point(20, (0.8, 1.9, 0.0), 21, "xyz")], [[(-0.5, 1.0), (0.5, 1.0)]], [wall])
+    write_motion_page(tmp_path / "page.html", "edit", ["a"], [Row("told", "", [motions[0][0]], told)], mannequin())
+    page = browser.new_page(viewport={"width": 640, "height": 640}, reduced_motion="reduce")
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_function("() => Number(document.querySelector('[data-player]').dataset.drawn) > 1", timeout=60_000)
+    page.keyboard.press("f")  # the camera stays, so that only what moves moves
+
+    def picture(frame: int) -> np.ndarray:
+        page.evaluate("time_s => { const p = mdtoolPlayers[0]; p.seek(time_s); p._draw(); }", frame / FPS)
+        return np.asarray(Image.open(BytesIO(page.locator(".stage").screenshot())).convert("RGB"), np.int32)
+
+    def red(pixels: np.ndarray) -> np.ndarray:
+        return (pixels[..., 0] > 190) & (pixels[..., 1] < 90) & (pixels[..., 2] < 110)
+
+    assert page.locator(".lane-row.told rect:not(.bed)").count() == 1
+    due, early = picture(20), picture(0)
+    assert red(due).sum() > 30  # the ball at its moment; paler before
+    assert red(early).sum() == 0
+    page.keyboard.press("g")
+    assert page.get_by_role("checkbox", name="Targets").is_checked() is False
+    bare = picture(20)
+    assert red(bare).sum() == 0
+    # The obstacle goes from the left to the right, and up.
+    places = page.evaluate(
+        "frames => { const { marks } = mdtoolPlayers[0].stage; const clip = mdtoolPlayers[0].clips[0];"
+        " return frames.map(frame => { marks.show(clip, frame);"
+        " const { position, rotation } = marks.sets.get(clip).solids[0];"
+        " return [...position.toArray(), rotation.y]; }); }",
+        [0, 10, 40],
+    )
+    expected = [[*shift, yaw] for shift, yaw in (wall.at(frame) for frame in (0, 10, 40))]
+    np.testing.assert_allclose(places, expected, atol=1e-9)
+    assert complaints == []
+    page.close()
+
+
+def test_a_page_without_edits_has_no_switch_for_targets(
+    browser: Any, motions: list[list[Motion]], tmp_path: Path
+) -> None:
+    write_motion_page(tmp_path / "page.html", "plain", ["a"], [Row("sway", "", [motions[0][0]])], mannequin())
+    page = browser.new_page(viewport={"width": 320, "height": 480})
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_function("() => Number(document.querySelector('[data-player]').dataset.drawn) > 1", timeout=60_000)
+    assert page.get_by_role("checkbox", name="Targets").count() == 0
+    assert page.locator(".lane-row.told").is_hidden()
     page.close()

@@ -15,7 +15,7 @@ from mdtool.render.camera import Camera
 from mdtool.render.exhibit import exhibits, with_marks
 from mdtool.render.film import Film
 from mdtool.render.overlay import Overlay
-from mdtool.render.props import drawable, props_at
+from mdtool.render.props import props_at
 from mdtool.render.scene import Scene
 from mdtool.render.shading import Look
 
@@ -54,9 +54,9 @@ def test_a_moving_obstacle_is_drawn_where_it_is() -> None:
 
 def test_heights_alone_and_whole_poses_are_kept_and_not_drawn() -> None:
     height, pose = Point(5, (0.0, 1.0, 0.0), 15, "y"), [Point(7, (0.0, 1.0, k), k, "xyz") for k in range(22)]
-    assert drawable(Marks(points=[height, *pose, *MARKS.points])).points == MARKS.points
+    assert Marks(points=[height, *pose, *MARKS.points]).drawable().points == MARKS.points
     many = [Point(k, (0.0, 0.0, 0.0)) for k in range(200)]
-    assert len(drawable(Marks(points=many)).points) == 60
+    assert len(Marks(points=many).drawable().points) == 60
 
 
 def test_a_target_shows_when_its_time_has_come() -> None:

@@ -9,13 +9,14 @@ import { Timeline } from "./timeline.js";
 
 const SPEEDS = [0.1, 0.25, 0.5, 1, 1.5, 2];
 const MOST_TILES = 12;
-const PAINTS = ["floor", "line", "shadow", "left", "right", "middle"];
+const PAINTS = ["floor", "line", "shadow", "left", "right", "middle", "target", "later", "obstacle", "way"];
 const COLUMN_COLOURS = ["#5a90e0", "#ee9557", "#52b394", "#b982cd", "#dcb64c", "#df747f"];
 const ROW_COLOURS = [...COLUMN_COLOURS, "#4fb0c4", "#8f96e6", "#9bb45d", "#93a0b4"];
 const OPTIONS = {
   follow: ["Follow", "The camera follows the body"],
   contacts: ["Contacts", "Rings under the feet that carry the body"],
   trails: ["Trails", "Where head, hands and feet were in the last 1.5 s"],
+  targets: ["Targets", "What the edit was told: targets, ways and obstacles"],
   captions: ["Names", "Names in the picture"],
   overlay: ["Overlay", "The second, translucent, over the first"],
 };
@@ -27,7 +28,7 @@ export class Player {
     Object.assign(this, { root, clips, columns: data.columns, time_s: 0, speed: 1, drawn: 0 });
     this.id = `player${made++}`;
     this.still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.options = { follow: true, contacts: true, trails: false, captions: true, overlay: false, ...data.options };
+    this.options = { follow: true, contacts: true, trails: false, targets: true, captions: true, overlay: false, ...data.options };
     this.rows = data.rows.map((row) => ({ ...row, detail: this._detail(row), colour: this._colour(data.rows, row) }));
     this.playing = false;
     this._build(root);
@@ -85,7 +86,7 @@ export class Player {
       this.clock,
       this.speedSelect,
     );
-    const known = Object.keys(OPTIONS).filter((name) => name !== "overlay" || this.columns.length === 2);
+    const known = Object.keys(OPTIONS).filter((name) => this.has(name));
     this.toggles = Object.fromEntries(
       known.map((name) => [name, toggle(OPTIONS[name][0], this.options[name], (on) => this.set(name, on), OPTIONS[name][1])]),
     );
@@ -263,6 +264,12 @@ export class Player {
   changeSpeed(by) {
     const place = SPEEDS.indexOf(this.speed) + by;
     this.setSpeed(SPEEDS[Math.min(Math.max(place, 0), SPEEDS.length - 1)]);
+  }
+
+  /** Whether an option of the view has anything to switch here. */
+  has(name) {
+    if (name === "targets") return this.clips.some(({ marks }) => marks);
+    return name !== "overlay" || this.columns.length === 2;
   }
 
   /** Switch an option of the view. */

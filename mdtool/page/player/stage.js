@@ -1,8 +1,9 @@
-// The room: light, floor, bodies, marks of contact and trails; drawn once per tile of the page.
+// The room: light, floor, bodies, rings under feet, trails and an edit's marks; drawn once per tile of the page.
 
 import * as THREE from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
 import { bodyGeometry, Figure } from "./figure.js";
+import { Marks } from "./marks.js";
 import { Rig } from "./rig.js";
 
 /** Foot joints in the order of a clip's contact bits: left ankle, left toe, right ankle, right toe. */
@@ -37,9 +38,10 @@ export class Stage {
     this.shadow = new THREE.Mesh(flat(12), new THREE.ShadowMaterial({ transparent: true }));
     this.shadow.receiveShadow = true;
     this.shadow.position.y = 0.001;
-    this.marks = FEET.map(() => mark());
+    this.rings = FEET.map(() => ring());
+    this.marks = new Marks();
     this.beads = TRAILED.map(() => beads());
-    this.scene.add(this.floor, this.shadow, ...this.marks, ...this.beads);
+    this.scene.add(this.floor, this.shadow, ...this.rings, ...this.beads, this.marks.object);
     for (const { figure, ghost } of this.bodies) this.scene.add(figure.object, ghost.object);
     this.eye = new THREE.PerspectiveCamera(30, 1, 0.1, 60);
     this.view = new THREE.PerspectiveCamera(30, 1, 0.1, 60);
@@ -63,7 +65,7 @@ export class Stage {
     this.scene.add(this.sky, this.sun, this.sun.target);
   }
 
-  /** Colours of the room: {floor, line, shadow, left, right, middle} as CSS colours, and whether it is dark. */
+  /** Colours of the room (the player's PAINTS) as CSS colours, and whether it is dark. */
   paint(colours, dark) {
     this.floor.material.uniforms.tone.value.set(colours.floor);
     this.floor.material.uniforms.line.value.set(colours.line);
@@ -71,7 +73,8 @@ export class Stage {
     this.shadow.material.opacity = dark ? 0.5 : 0.24;
     this.sky.intensity = dark ? 1.15 : 1.75;
     this.sun.intensity = dark ? 2.0 : 2.2;
-    this.marks.forEach((shape, k) => shape.material.color.set(k < 2 ? colours.left : colours.right));
+    this.rings.forEach((shape, k) => shape.material.color.set(k < 2 ? colours.left : colours.right));
+    this.marks.paint(colours);
     this.beads.forEach((shape, k) => shape.material.color.set(colours[SIDES[k]]));
   }
 
@@ -111,9 +114,9 @@ export class Stage {
   /**
    * Draw one tile.
    * tile: {left, top, width, height} in pixels of the canvas, clip, colour, and ghost: {clip, colour} or null.
-   * options: {time_s, follow, contacts, trails}.
+   * options: {time_s, follow, contacts, trails, targets}.
    */
-  draw(tile, { time_s, follow, contacts, trails }) {
+  draw(tile, { time_s, follow, contacts, trails, targets }) {
     const { clip, ghost } = tile;
     const frame = clip.frameAt(time_s);
     for (const each of this.bodies) each.figure.object.visible = each.ghost.object.visible = false;
@@ -121,7 +124,8 @@ export class Stage {
     this._show(this.figure, clip, frame, tile.colour);
     if (ghost) this._show(this.bodies[ghost.clip.shape].ghost, ghost.clip, ghost.clip.frameAt(time_s), ghost.colour);
     const near = Math.round(frame);
-    this._mark(contacts ? clip.contacts[near] : 0);
+    this._ring(contacts ? clip.contacts[near] : 0);
+    this.marks.show(targets ? clip : null, frame);
     this._trail(trails ? clip : null, near);
     this._aim(tile, clip, near, follow);
     const bottom = this.canvas.clientHeight - tile.top - tile.height;
@@ -158,9 +162,9 @@ export class Stage {
     sun.position.copy(LIGHT_FROM).add(sun.target.position);
   }
 
-  _mark(bits) {
+  _ring(bits) {
     const { position } = this.figure.rig;
-    this.marks.forEach((shape, k) => {
+    this.rings.forEach((shape, k) => {
       shape.visible = Boolean(bits & (1 << k));
       shape.position.set(position[FEET[k] * 3], 0.003 + 0.0004 * k, position[FEET[k] * 3 + 2]);
     });
@@ -192,7 +196,7 @@ function flat(side) {
 }
 
 /** A ring on the floor under a foot that carries the body. */
-function mark() {
+function ring() {
   const skin = new THREE.MeshBasicMaterial({ transparent: true, opacity: 0.78, depthWrite: false });
   return new THREE.Mesh(new THREE.RingGeometry(0.072, 0.094, 48).rotateX(-Math.PI / 2), skin);
 }

@@ -1,10 +1,12 @@
-// The shared timeline: a slider over all clips shown, and when each foot of the first one carries the body.
+// The shared timeline: a slider over all clips shown, and when each foot of the first one carries the body, and when
+// its targets are due.
 
 import { draw, make } from "./elements.js";
 
 const LANES = [
   { name: "left foot", mask: 0b0011, side: "left" },
   { name: "right foot", mask: 0b1100, side: "right" },
+  { name: "targets", side: "told" },
 ];
 
 /** Slider and lanes; calls onSeek(time in seconds) when a person moves the slider. */
@@ -18,18 +20,21 @@ export class Timeline {
       { class: "lanes" },
       LANES.map(({ name, side }, k) => make("div", { class: `lane-row ${side}` }, make("span", {}, name), this.rows[k])),
     );
+    this.told = this.lanes.lastElementChild;
     this.whose = make("p", { class: "whose" });
     this.element = make("div", { class: "timeline" }, this.slider, this.lanes, this.whose);
   }
 
-  /** Show the length of all clips, and the contacts of one; `whose` names it where there are others. */
+  /** Show the length of all clips, and the contacts and targets of one; `whose` names it where there are others. */
   load(clip, seconds, whose) {
     this.slider.max = seconds;
     this.whose.textContent = whose && `planted feet of ${whose}`;
+    const told = clip.marks?.points.map(({ frame }) => [frame, frame]) ?? [];
+    this.told.hidden = !told.length;
     LANES.forEach(({ mask }, k) => {
       const row = this.rows[k];
       row.setAttribute("viewBox", `0 0 ${Math.max(seconds, 1e-3)} 1`);
-      const bars = clip.stretches(mask).map(([first, last]) => {
+      const bars = (mask ? clip.stretches(mask) : told).map(([first, last]) => {
         const start = Math.max((first - 0.5) / clip.fps, 0);
         const end = Math.min((last + 0.5) / clip.fps, clip.seconds);
         return draw("rect", { x: start, y: 0, width: Math.max(end - start, 0.001), height: 1 });
