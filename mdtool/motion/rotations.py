@@ -183,12 +183,17 @@ def euler_to_matrix(angles_deg: Tensor, order: str) -> Tensor:
         order: letters of "XYZ", one per angle, as a BVH file's CHANNELS line lists them; 1 to 3 letters.
     """
     radians = torch.deg2rad(angles_deg)
-    result = None
+    cos, sin = radians.cos(), radians.sin()
+    columns = list(
+        torch.eye(3, dtype=radians.dtype, device=radians.device).expand(*radians.shape[:-1], 3, 3).unbind(-1)
+    )
+    # A turn about an axis, multiplied from the right, mixes the columns of the two other axes.
     for index, letter in enumerate(order):
-        axis = torch.zeros(3, dtype=radians.dtype)
-        axis["XYZ".index(letter)] = 1
-        matrix = axis_angle_to_matrix(radians[..., index : index + 1] * axis)
-        result = matrix if result is None else result @ matrix
-    if result is None:
-        return torch.eye(3, dtype=radians.dtype).expand(*radians.shape[:-1], 3, 3)
-    return result
+        axis = "XYZ".index(letter)
+        first, second = (axis + 1) % 3, (axis + 2) % 3
+        c, s = cos[..., index : index + 1], sin[..., index : index + 1]
+        columns[first], columns[second] = (
+            c * columns[first] + s * columns[second],
+            c * columns[second] - s * columns[first],
+        )
+    return torch.stack(columns, dim=-1)
