@@ -23,7 +23,9 @@ def bench(
     batch: Annotated[int, typer.Option(min=1, help="Windows per step.")] = 64,
     actions: Annotated[int, typer.Option(min=1, help="Number of action labels.")] = 40,
     repeats: Annotated[int, typer.Option(min=1, help="Timed repeats; medians are reported.")] = 3,
-    precision: Annotated[list[str] | None, typer.Option(help="fp32 and/or bf16; both by default.")] = None,
+    precision: Annotated[
+        list[str] | None, typer.Option(help="fp32 and/or bf16; by default those that the device has in hardware.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
     drawing: Annotated[
@@ -43,6 +45,7 @@ def bench(
     from mdtool.config import load_preset
     from mdtool.evaluation import bench as measure
     from mdtool.methods.registry import build_generator
+    from mdtool.networks.precision import bf16_is_native
     from mdtool.training.device import prepare
 
     require_writable(out)
@@ -54,7 +57,11 @@ def bench(
     labels = [f"action {k}" for k in range(actions)]
     rows = []
     console = Console(markup=False)
-    for name in precision or ["fp32", "bf16"]:
+    if not precision:
+        precision = ["fp32", "bf16"] if bf16_is_native(where) else ["fp32"]
+        if len(precision) == 1:
+            say(console, "bf16 is emulated on this device: --precision bf16 times it all the same, for minutes")
+    for name in precision:
         say(console, f"timing {preset} in {name}, batch {batch} …")
         method = build_generator(table["method"], table["model"], labels, 30.0)
         rows.append(measure.bench(method, batch, where, name, repeats))

@@ -17,6 +17,10 @@ BINS = 10
 """Most timestep bins that a report has."""
 
 
+SEEN_THROUGH = 4.0
+"""Mean of the generator's adversarial loss from which on it is seen through: softplus(4) for a made motion."""
+
+
 class BinnedMeans:
     """Running means of per-sample values by timestep, kept on the device until they are read."""
 
@@ -66,15 +70,16 @@ def _motion(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def symptoms(numbers: Mapping[str, float]) -> dict[str, str]:
     """Illness → what shows it and what to try, for what `numbers` show; a number that is absent shows nothing.
 
-    Numbers are real and fake (mean losses), speed_ratio, jitter_ratio, slide_ratio (see `liveliness`),
-    and code_effect (how far another code moves x̂_0, over its own error).
+    Numbers are real, fake and adversarial (mean losses, and by timestep as `real/t0`), speed_ratio, jitter_ratio,
+    slide_ratio (see `liveliness`), and code_effect (how far another code moves x̂_0, over its own error).
     """
     read = numbers.get
     found = {}
     both = read("real", 0.7) + read("fake", 0.7)
-    if both < 0.1:
+    if both < 0.1 or read("adversarial", 0.0) > SEEN_THROUGH:
         found["discriminator wins"] = (
-            f"the discriminator wins (its losses add up to {both:.3f}): raise model.r1_gamma five times, "
+            f"the discriminator wins (its losses add up to {both:.3f}, the generator's is "
+            f"{read('adversarial', 0.7):.2f}{_most_saturated(numbers)}): raise model.r1_gamma five times, "
             "set model.r1_every to 4, or lower model.discriminator_lr"
         )
     if abs(read("real", 0) - 0.693) < 0.01 and abs(read("fake", 0) - 0.693) < 0.01:
@@ -102,6 +107,16 @@ def symptoms(numbers: Mapping[str, float]) -> dict[str, str]:
             'model.foot_space = "world"'
         )
     return found
+
+
+def _most_saturated(numbers: Mapping[str, float]) -> str:
+    """The bin of timesteps where the discriminator errs least, in words; empty where bins are not told."""
+    sums = {
+        name.removeprefix("real/"): value + numbers[f"fake/{name.removeprefix('real/')}"]
+        for name, value in numbers.items()
+        if name.startswith("real/") and f"fake/{name.removeprefix('real/')}" in numbers
+    }
+    return f", most at {min(sums, key=sums.__getitem__)}" if len(sums) > 1 else ""
 
 
 class Watch:

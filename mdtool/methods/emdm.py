@@ -239,11 +239,11 @@ class EMDM(EMDMGenerator):
         if self._latest is not None:
             numbers |= self._probe(*self._latest)
         judged = {}
-        for name in ("real", "fake"):
+        for name in ("real", "fake", "adversarial"):
             values = [value for key, value in binned.items() if key.startswith(f"{name}/")]
             if values:
                 judged[name] = sum(values) / len(values)
-        return {**binned, **numbers}, self._watch.news({**judged, **numbers})
+        return {**binned, **numbers}, self._watch.news({**binned, **judged, **numbers})
 
     @torch.no_grad()
     def _probe(self, x0: Tensor, action: Tensor) -> dict[str, float]:

@@ -47,6 +47,9 @@ class EMDMConfig(WindowSettings):
     latent: int = Field(64, gt=0)
     latent_layers: int = Field(4, ge=0)
     latent_norm: bool = False
+    latent_token: bool = True
+    """Where the condition is a token, whether the code is one beside it, as in the released code, or added to it. A run
+    that starts from an MDM adds it: a token more would shift the places of all frames."""
     adversarial: bool = True
     """false trains neither code nor discriminator: a plain few-step regressor, to see what the GAN brings."""
     discriminator: Literal["mlp", "encoder"] = "mlp"
@@ -94,6 +97,7 @@ class EMDMGenerator(FeatureSpace):
             latent=config.latent if config.adversarial else 0,
             latent_layers=config.latent_layers,
             latent_norm=config.latent_norm,
+            latent_token=config.latent_token,
             positions=max(config.diffusion_steps, config.frames + 3),
         )
         time = torch.arange(config.diffusion_steps)
@@ -241,6 +245,7 @@ class EMDMGenerator(FeatureSpace):
         of_mdm = {
             "activation": "gelu",
             "separate_tokens": False,
+            "latent_token": False,
             "time_steps": theirs["diffusion_steps"],
             "time_schedule": theirs.get("schedule", "cosine"),
         }

@@ -44,6 +44,7 @@ class Denoiser(nn.Module):
         latent: int = 0,
         latent_layers: int = 4,
         latent_norm: bool = False,
+        latent_token: bool = True,
         positions: int = 5000,
     ) -> None:
         """Args:
@@ -55,6 +56,7 @@ class Denoiser(nn.Module):
         latent: size Z of a random code; 0 takes none. It is a token of its own, or part of adaLN's condition.
         latent_layers: linear layers of the code's mapping after its first.
         latent_norm: divide each code by its root mean square first, as the denoising-diffusion GAN for images does.
+        latent_token: false adds the code to the timestep's token, so that frames stand where they stand without one.
 
         Raises:
             MdtoolError: patches together with masked frames.
@@ -63,7 +65,8 @@ class Denoiser(nn.Module):
         if patch > 1 and mask_frames:
             raise MdtoolError("a token of several frames cannot be half masked: use patch 1 with mask_frames")
         self.rows, self.channels, self.conditioning, self.patch = rows, channels, conditioning, patch
-        self.mask_frames, self.separate, self.latent_norm = mask_frames, separate, latent_norm
+        self.mask_frames, self.separate = mask_frames, separate
+        self.latent_norm, self.latent_token = latent_norm, latent_token
         self.register_buffer("pe", sinusoidal_table(positions, width), persistent=False)
         self.dropout = nn.Dropout(dropout)
         self.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(patch * rows * channels, width)})
@@ -116,8 +119,10 @@ class Denoiser(nn.Module):
             parts.append(self.embed_action(action, batch))
         if not self.separate:
             parts = [sum(parts[1:], parts[0])]
-        if latent is not None:
+        if latent is not None and self.latent_token:
             parts.append(self.embed_latent(latent))
+        elif latent is not None:
+            parts[0] = parts[0] + self.embed_latent(latent)
         condition = sum(parts[1:], parts[0])
         tokens = self.input_process["poseEmbedding"](x.permute(0, 3, 1, 2).reshape(batch, frames // self.patch, -1))
         if self.conditioning == "token":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,8 +13,10 @@ import torch
 from mdtool.cli.app import main
 from mdtool.config import load_preset
 from mdtool.errors import MdtoolError
+from mdtool.evaluation import bench as measure
 from mdtool.evaluation.bench import bench, matrix_rate, training_flops
 from mdtool.methods.registry import build_generator
+from mdtool.networks import precision
 
 
 def test_flops_of_the_thesis_network_agree_with_a_count_by_hand() -> None:
@@ -62,7 +65,8 @@ def test_matrix_rate_is_in_gflops() -> None:
 def test_the_verb_writes_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["bench", "--preset", "debug", "--batch", "2", "--repeats", "1", "--threads", "1", "--no-drawing"]
+    small = ["--preset", "debug", "--batch", "2", "--repeats", "1", "--threads", "1", "--no-drawing"]
+    words = ["bench", *small, "--precision", "fp32", "--precision", "bf16"]
     monkeypatch.setattr(sys, "argv", ["mdtool", *words, "--out", str(tmp_path / "bench.json")])
     with pytest.raises(SystemExit) as stop:
         main()
@@ -70,3 +74,25 @@ def test_the_verb_writes_json(
     result = json.loads((tmp_path / "bench.json").read_text())
     assert [row["precision"] for row in result["rows"]] == ["fp32", "bf16"]
     assert "bench.json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_an_emulated_precision_is_timed_only_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], native: bool
+) -> None:
+    timed: list[str] = []
+
+    def stand_in(*words: Any) -> dict[str, Any]:
+        timed.append(words[3])
+        return {"precision": words[3], "samples_per_s": 1.0}
+
+    monkeypatch.setattr(precision, "bf16_is_native", lambda device: native)
+    monkeypatch.setattr(measure, "bench", stand_in)
+    monkeypatch.setattr(
+        sys, "argv", ["mdtool", "bench", "--preset", "debug", "--no-drawing", "--out", str(tmp_path / "b.json")]
+    )
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    assert timed == (["fp32", "bf16"] if native else ["fp32"])
+    assert ("bf16 is emulated" in capsys.readouterr().out) is not native

@@ -16,6 +16,7 @@ HEALTHY = {"real": 0.5, "fake": 0.6, "code_effect": 0.2, "speed_ratio": 1.0, "ji
     ("numbers", "illness"),
     [
         ({"real": 0.02, "fake": 0.03}, "discriminator wins"),
+        ({"adversarial": 5.0}, "discriminator wins"),
         ({"real": 0.6931, "fake": 0.6935}, "discriminator learns nothing"),
         ({"code_effect": 1e-5}, "code ignored"),
         ({"speed_ratio": 0.5}, "static"),
@@ -27,6 +28,13 @@ def test_each_illness_shows_alone(numbers: dict[str, float], illness: str) -> No
     assert not symptoms(HEALTHY)
     assert list(symptoms({**HEALTHY, **numbers})) == [illness]
     assert "model." in symptoms({**HEALTHY, **numbers})[illness], "says what to change"
+
+
+def test_a_winning_discriminator_is_told_with_the_timesteps_where_it_wins_most() -> None:
+    bins = {"real/t0": 0.01, "fake/t0": 0.01, "real/t9": 0.001, "fake/t9": 0.002, "adversarial/t9": 7.0}
+    told = symptoms({"real": 0.006, "fake": 0.006, **bins})["discriminator wins"]
+    assert "most at t9" in told
+    assert "most at" not in symptoms({"real": 0.006, "fake": 0.006})["discriminator wins"]
 
 
 def test_what_was_not_measured_is_no_illness() -> None:
