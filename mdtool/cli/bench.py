@@ -45,8 +45,7 @@ def bench(
     from mdtool.config import load_preset
     from mdtool.evaluation import bench as measure
     from mdtool.methods.registry import build_generator
-    from mdtool.networks.precision import bf16_is_native
-    from mdtool.training.device import prepare
+    from mdtool.training.device import native_precisions, prepare
 
     require_writable(out)
     if methods is not None:
@@ -58,7 +57,7 @@ def bench(
     rows = []
     console = Console(markup=False)
     if not precision:
-        precision = ["fp32", "bf16"] if bf16_is_native(where) else ["fp32"]
+        precision = list[str](native_precisions(where))
         if len(precision) == 1:
             say(console, "bf16 is emulated on this device: --precision bf16 times it all the same, for minutes")
     for name in precision:

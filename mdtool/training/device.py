@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
 from mdtool.errors import MdtoolError
-from mdtool.networks.precision import use_fast_float32
+from mdtool.networks.precision import bf16_is_native, use_fast_float32
 
 MOST_THREADS = 1024
 """More than any machine has cores; from some tens of thousands on torch crashes."""
@@ -34,6 +36,11 @@ def prepare(name: str, threads: int | None) -> torch.device:
     else:
         use_fast_float32()
     return device
+
+
+def native_precisions(device: torch.device) -> list[Literal["fp32", "bf16"]]:
+    """The precisions in which a device multiplies matrices in hardware, the slower first."""
+    return ["fp32", "bf16"] if bf16_is_native(device) else ["fp32"]
 
 
 def use_threads(threads: int) -> None:

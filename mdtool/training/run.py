@@ -17,9 +17,9 @@ from mdtool.methods.registry import build, method_class, recognises, takes_any_r
 from mdtool.methods.registry import makes_motion as method_makes_motion
 from mdtool.motion.file import file_sha256
 from mdtool.motion.motion import TRAIN, MotionSet
-from mdtool.networks.precision import bf16_is_native
 from mdtool.training.batches import BatchSource, WindowSource
 from mdtool.training.checkpoint import RunFolder
+from mdtool.training.device import native_precisions
 from mdtool.training.distributed import Ranks
 from mdtool.training.loop import Trainer, fit, save
 from mdtool.training.sequences import SequenceSource
@@ -74,7 +74,7 @@ def settle_precision(config: RunConfig, folder: RunFolder, device: torch.device)
     if folder.config_path.exists():
         chosen = folder.read_config().train.precision
     else:
-        chosen = "bf16" if bf16_is_native(device) else "fp32"
+        chosen = native_precisions(device)[-1]
     return config.model_copy(update={"train": config.train.model_copy(update={"precision": chosen})})
 
 

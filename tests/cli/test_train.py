@@ -68,11 +68,11 @@ def test_the_readme_line_works_as_typed(place: Path, monkeypatch: pytest.MonkeyP
 def test_auto_precision_is_what_the_hardware_multiplies_and_stays_with_the_run(
     place: Path, monkeypatch: pytest.MonkeyPatch, native: bool, expected: str
 ) -> None:
-    monkeypatch.setattr("mdtool.training.run.bf16_is_native", lambda device: native)
+    monkeypatch.setattr("mdtool.training.device.bf16_is_native", lambda device: native)
     typed = ("train", *DEBUG, "--precision", "auto", "--steps", 2)
     done(*typed)
     assert config()["train"]["precision"] == expected
-    monkeypatch.setattr("mdtool.training.run.bf16_is_native", lambda device: not native)
+    monkeypatch.setattr("mdtool.training.device.bf16_is_native", lambda device: not native)
     done(*typed)
     assert config()["train"]["precision"] == expected
 

@@ -16,7 +16,7 @@ from mdtool.errors import MdtoolError
 from mdtool.evaluation import bench as measure
 from mdtool.evaluation.bench import bench, matrix_rate, training_flops
 from mdtool.methods.registry import build_generator
-from mdtool.networks import precision
+from mdtool.training import device
 
 
 def test_flops_of_the_thesis_network_agree_with_a_count_by_hand() -> None:
@@ -86,7 +86,7 @@ def test_an_emulated_precision_is_timed_only_when_asked_for(
         timed.append(words[3])
         return {"precision": words[3], "samples_per_s": 1.0}
 
-    monkeypatch.setattr(precision, "bf16_is_native", lambda device: native)
+    monkeypatch.setattr(device, "bf16_is_native", lambda _: native)
     monkeypatch.setattr(measure, "bench", stand_in)
     monkeypatch.setattr(
         sys, "argv", ["mdtool", "bench", "--preset", "debug", "--no-drawing", "--out", str(tmp_path / "b.json")]
