@@ -73,6 +73,15 @@ class Body:
         )
         return vertices, self.joint_regressor @ vertices
 
+    def bone_lengths(self, betas: Tensor) -> Tensor:
+        """Lengths [..., J - 1] of the bones from every joint but the root to its parent, of shapes [..., S]; metres."""
+        joints = self.joints.to(betas)
+        if self.shape_directions is not None and self.joint_regressor is not None:
+            directions = torch.einsum("jv,vcs->jcs", self.joint_regressor, self.shape_directions).to(betas)
+            coefficients = betas[..., : directions.shape[-1]]
+            joints = joints + torch.einsum("...s,jcs->...jc", coefficients, directions[..., : coefficients.shape[-1]])
+        return (joints[..., 1:, :] - joints[..., list(self.parents[1:]), :]).norm(dim=-1)
+
     def fitted(self, motion: Motion) -> Motion:
         """A motion with its pelvis path scaled to this body's legs, so that its feet reach the floor without sliding.
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
+    from mdtool.body.skinning import Body
     from mdtool.evaluation.results import Results
     from mdtool.evaluation.rules import Rules
     from mdtool.methods.generate import Generator
@@ -75,6 +76,12 @@ def evaluate(
         float | None,
         typer.Option(callback=finite, min=0, max=1, help="Scale of ddpm's step noise; the preset's own by default."),
     ] = None,
+    body: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MDTOOL_BODY", help="SMPL, SMPL-H or SMPL-X file or folder, for the limbs of a run's raw shapes."
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
 ) -> None:
@@ -87,6 +94,7 @@ def evaluate(
     from rich.console import Console
 
     from mdtool.atomic import require_name, require_writable
+    from mdtool.body.choice import named_body
     from mdtool.errors import MdtoolError
     from mdtool.evaluation.results import write_results
     from mdtool.evaluation.rules import OURS, UNCONDITIONAL, rules_named
@@ -138,7 +146,8 @@ def evaluate(
     if not protocol and not _by_action(target, tested, recordings):
         chosen = [UNCONDITIONAL]
         places = {UNCONDITIONAL.name: out}
-    work = _Work(console, target, data, parents, recordings, judge, splits, seeds, count, fid_infinity, given)
+    person = named_body(body) if body is not None and target.is_dir() else None
+    work = _Work(console, target, data, parents, recordings, judge, splits, seeds, count, fid_infinity, given, person)
     if into_run:
         _evaluate_all(work, chosen, weights, checkpoint == LAST, where, ranks)
         ranks.leave()
@@ -176,6 +185,8 @@ class _Work:
     count: int | None
     fid_infinity: bool
     given: dict[str, Any]
+    body: Body | None
+    """Whose limbs are measured in a run's raw shapes."""
 
     def seeds_of(self, rules: Rules) -> range | None:
         """The seeds asked for, counted from the protocol's first; None for its own."""
@@ -191,6 +202,7 @@ class _Work:
         from mdtool.errors import MdtoolError
         from mdtool.evaluation.protocol import evaluate_card
         from mdtool.evaluation.published import evaluate_by, sample_by
+        from mdtool.evaluation.raw_output import CLIPS, raw_card
         from mdtool.motion.file import provenance
 
         if rules.by_action and not _by_action(self.target, tested, self.recordings):
@@ -223,6 +235,11 @@ class _Work:
                     self.fid_infinity,
                 )
             results = replace(results, departures=[*results.departures, *departures])
+        if self.target.is_dir():
+            lengths = None if self.body is None else self.body.bone_lengths
+            shapes = self.recordings.betas
+            raw = raw_card(tested, results.seeds[0], min(CLIPS, results.count), shapes, lengths)
+            results = replace(results, raw=raw)
         record = provenance(self.parents, **details)
         return replace(results, target=str(self.target), data=str(self.data), provenance=record)
 

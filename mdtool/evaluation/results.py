@@ -81,6 +81,8 @@ class Results:
     """What a reader must know about the draws."""
     extrapolation: dict[str, Extrapolation] = field(default_factory=dict)
     """WHO_SPLIT → FID for N → ∞ with the points it is drawn through; empty unless asked for."""
+    raw: list[CardRow] = field(default_factory=list)
+    """What a run's network put out before it became motion (raw_output.py); empty for files."""
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def score(self, metric: str, who: str, split: str) -> Spread | None:
@@ -147,7 +149,9 @@ def _from_dict(table: dict[str, Any]) -> Results:
     """The inverse of `Results.to_dict`."""
     table.pop("plus_minus", None)
     plain = table["card"]
-    rows = [CardRow(**_with_nan(row, CardRow)) for row in plain["rows"]]
+    rows, raw = (
+        [CardRow(**_with_nan(row, CardRow)) for row in found] for found in (plain["rows"], table.pop("raw", []))
+    )
     actions = [
         ActionRow(**{key: value for key, value in _with_nan(row, ActionRow).items() if key != "ratio"})
         for row in plain["actions"]
@@ -155,7 +159,7 @@ def _from_dict(table: dict[str, Any]) -> Results:
     card = Card(plain["clips"], plain["reference_clips"], rows, actions, tuple(plain["names"]))
     scores = {name: Spread(tuple(spread["values"])) for name, spread in table.pop("scores").items()}
     fits = {name: Extrapolation(**points) for name, points in table.pop("extrapolation", {}).items()}
-    return Results(**{**table, "card": card, "scores": scores, "extrapolation": fits})
+    return Results(**{**table, "card": card, "scores": scores, "extrapolation": fits, "raw": raw})
 
 
 def _with_nan(row: dict[str, Any], kind: type) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from mdtool.evaluation.physical import Card
+from mdtool.evaluation.physical import Card, CardRow
 from mdtool.evaluation.published import paper_row
 from mdtool.evaluation.results import Results, Spread
 from mdtool.evaluation.rules import PLUS_MINUS_IN_WORDS, PlusMinus
@@ -35,7 +35,7 @@ def result_tables(results: Results) -> Iterator[Table]:
     """Every table of an evaluation, in the order to print them."""
     if results.scores:
         yield score_table(results)
-    yield card_table(results.card)
+    yield card_table(results.card, results.raw)
     if results.card.actions:
         yield action_table(results)
 
@@ -98,8 +98,8 @@ def protocol_table(evaluations: Sequence[Results]) -> Table:
     return table
 
 
-def card_table(card: Card) -> Table:
-    """The physical card: mean over clips, and what 1 clip in 20 exceeds."""
+def card_table(card: Card, raw: Sequence[CardRow] = ()) -> Table:
+    """The physical card: mean over clips, and what 1 clip in 20 exceeds; below it what is `raw` in a run's output."""
     compared = card.reference_clips > 0
     title = f"physical card, {counted(card.clips, 'clip')}" + (f" beside {card.reference_clips}" if compared else "")
     table = Table(title=title, title_justify="left")
@@ -108,7 +108,7 @@ def card_table(card: Card) -> Table:
     for heading in card.names[: 1 + compared]:
         table.add_column(heading, justify="right")
         table.add_column("worst 5 %", justify="right")
-    for row in card.rows:
+    for row in [*card.rows, *raw]:
         values = [row.mean, row.worst, row.reference_mean, row.reference_worst][: 2 + 2 * compared]
         table.add_row(row.metric, row.unit, *(_number(value, 2) for value in values))
     return table

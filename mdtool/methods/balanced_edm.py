@@ -334,6 +334,10 @@ class BalancedEDM(Method):
         """Body shapes: the mean over frames; None for a run whose data had one shape only."""
         return feature_groups.shape_of(features) if bool(self.normaliser.active[3]) else None
 
+    def to_frame_betas(self, features: Tensor) -> Tensor | None:
+        """Body shapes [B, T, 10] before they become one per clip; None for a run whose data had one shape only."""
+        return features[:, GROUPS[3].channels].transpose(1, 2) if bool(self.normaliser.active[3]) else None
+
     def with_betas(self, features: Tensor, betas: Tensor) -> Tensor:
         """Features with these body shapes in every frame."""
         return feature_groups.with_shape(features, betas)

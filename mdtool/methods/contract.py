@@ -311,6 +311,10 @@ class Method(Trainable):
         """Body shapes [B, 10] in features; None when the method makes none."""
         return None
 
+    def to_frame_betas(self, features: Tensor) -> Tensor | None:
+        """Body shapes [B, T, 10] as the network gives them, frame by frame; None when the method makes none."""
+        return None
+
     def with_betas(self, features: Tensor, betas: Tensor) -> Tensor:
         """Features with the body shapes [B, 10] put in; as they are when the method knows no shapes."""
         return features

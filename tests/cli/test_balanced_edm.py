@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mdtool.motion.file import read_motions
+from mdtool.motion.file import read_motions, write_motions
 from mdtool.training.checkpoint import RunFolder
+from tests.body.test_smpl import save, synthetic
 from tests.cli.command_line import done, refused
 
 ONE_CORE = ("--threads", 1)
@@ -90,6 +92,22 @@ def test_autoguidance(line: dict[str, str]) -> None:
 def test_a_file_without_actions_gets_its_card(line: dict[str, str]) -> None:
     told = done("evaluate", "sample.h5", *ONE_CORE)
     assert "physical card, 3 clips beside" in told
+
+
+def test_raw_shapes_are_measured_by_a_body_model(line: dict[str, str]) -> None:
+    save(Path("body.npz"), synthetic())
+    labelled = read_motions("motions.h5")
+    labelled.actions, labelled.action = ["a", "b"], np.arange(len(labelled), dtype=np.int32) % 2
+    write_motions("labelled.h5", labelled)
+    done("train", "labelled.h5", "--preset", "recogniser-debug", "--steps", 2, "--out", "runs/judge", *ONE_CORE)
+    words = ("evaluate", "runs/edm-tiny", "--recogniser", "runs/judge", "--seeds", 1, "--count", 5, *ONE_CORE)
+    done(*words, "--steps", 2, "--split", "train", "--body", "body.npz")
+    raw = {row["metric"]: row for row in json.loads(Path("results.json").read_text())["raw"]}
+    assert 0 < raw["raw shape spread"]["mean"] < 1, "behind the spectrum a shape hardly changes, whatever the network"
+    assert 0 < raw["raw limb length σ"]["mean"] < 1
+    done(*words, "--steps", 2, "--split", "train")
+    found = [row["metric"] for row in json.loads(Path("results.json").read_text())["raw"]]
+    assert found == ["raw columns, length", "raw columns, angle", "raw shape spread"]
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,8 @@ def test_a_run_is_asked_for_motions_and_scored(place: Path) -> None:
     assert table["provenance"]["weights"] == "ema:0.9"
     assert table["provenance"]["parents"] == {"motions.h5": file_sha256("motions.h5")}
     assert {row["action"] for row in table["card"]["actions"]} == {"nod", "wave"}
+    assert [row["metric"] for row in table["raw"]] == ["raw columns, length", "raw columns, angle"]
+    assert "raw columns" in output
     assert "wrote results.json" in output
     assert output.rstrip().endswith("next: mdtool sample runs/debug")
 
@@ -119,6 +121,7 @@ def test_recordings_are_their_own_measure(place: Path) -> None:
     run("evaluate", "motions.h5", "--seeds", "2", "--count", "8", "--threads", "1")
     assert "accuracy_real_test" in results()["scores"]
     assert not [name for name in results()["scores"] if "_gen_" in name]
+    assert results()["raw"] == []
     assert results()["card"]["names"] == ["test", "train"]
 
 

@@ -100,6 +100,21 @@ def test_bones_made_of_rotations_keep_their_length_and_stretched_ones_do_not() -
     assert physical.bone_length_deviation(stretched, FPS) == pytest.approx(0.01 / 23, rel=1e-4)
 
 
+def test_skating_below_5_cm_counts_joints_near_the_floor_of_the_clip() -> None:
+    """Ten steps: a toe glides at 1.5 m/s in six of them, lifted by 4 cm (counts) and by 6 cm (does not)."""
+    positions = np.broadcast_to(rest_positions(), (11, 24, 3)).astype(np.float64)
+    positions[:, :, 1] += 0.3  # the floor is the clip's own
+    positions[5:, 10, 2] += 0.05 * np.arange(1, 7)
+    positions[:, 10, 1] += 0.04
+    assert physical.low_foot_skating(positions, FPS) == pytest.approx(0.6)
+    slow = positions.copy()
+    slow[5:, 10, 2] -= 0.04 * np.arange(1, 7)
+    assert physical.low_foot_skating(slow, FPS) == 0  # 0.3 m/s
+    positions[7:, 10, 1] += 0.02  # of six steps, the last two before the lift are low in both frames
+    assert physical.low_foot_skating(positions, FPS) == pytest.approx(0.2)
+    assert np.isnan(physical.low_foot_skating(positions[:1], FPS))
+
+
 def test_limb_asymmetry() -> None:
     """The built-in skeleton is symmetric; a left shin longer by 3 cm is one pair of nine."""
     positions = positions_of_rest()

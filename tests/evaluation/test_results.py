@@ -46,6 +46,7 @@ def results() -> Results:
         fps=30.0,
         recogniser_sha256="0123456789abcdef" * 4,
         scores=scores,
+        raw=[CardRow("raw limb length σ", "mm", 0.25, 0.5), CardRow("raw columns, angle", "% off", math.nan, math.nan)],
         confusion={"gen_train": [[900, 100], [400, 600]]},
     )
 
@@ -92,6 +93,11 @@ def test_results_read_back_as_written(results: Results, tmp_path: Path) -> None:
     assert again.scores == results.scores
     assert again.to_dict() == results.to_dict()
     assert math.isnan(again.card.rows[1].mean)
+    assert again.raw[0] == results.raw[0]
+    assert math.isnan(again.raw[1].worst)
+    older = {name: value for name, value in results.to_dict().items() if name != "raw"}
+    (tmp_path / "older.json").write_text(json.dumps(older))
+    assert read_results(tmp_path / "older.json").raw == []
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"protocol": "another 7"}'])
@@ -100,6 +106,11 @@ def test_a_foreign_results_file_is_told(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(MdtoolError, match="not a results file"):
         read_results(path)
+
+
+def test_what_is_raw_stands_below_the_card(results: Results) -> None:
+    line = next(line for line in printed(results).splitlines() if "raw limb length" in line)
+    assert [cell.strip() for cell in line.split("│")[2:7]] == ["mm", "0.25", "0.50", "–", "–"]
 
 
 def test_a_single_seed_writes_null_not_nan(results: Results, tmp_path: Path) -> None:
