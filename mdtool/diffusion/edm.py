@@ -67,6 +67,9 @@ class Coordinates(Protocol):
     def slope(self, x: Tensor, x0: Tensor, sigma: float) -> Tensor:
         """dy/dtime at x_σ, of which the denoiser makes x̂_0."""
 
+    def log_stretch(self, y: Tensor, sigma: float) -> Tensor:
+        """Logarithm of how much larger each element is in x than in y, shaped like y."""
+
 
 class Plain:
     """x over σ, as in Karras et al. 2022."""
@@ -86,6 +89,10 @@ class Plain:
     def slope(self, x: Tensor, x0: Tensor, sigma: float) -> Tensor:
         """(x - x̂_0) / σ (Karras et al. 2022, eq. 3 with σ(t) = t)."""
         return (x - x0) / sigma
+
+    def log_stretch(self, y: Tensor, sigma: float) -> Tensor:
+        """0: y is x."""
+        return torch.zeros_like(y)
 
 
 @dataclass(frozen=True)

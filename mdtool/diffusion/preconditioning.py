@@ -143,6 +143,10 @@ class SpectralCoordinates:
         seen, guess = x @ self.basis.T - self.mean, x0 @ self.basis.T - self.mean
         return (self.variance / total * seen - guess) * (total / self.variance).sqrt() / sigma
 
+    def log_stretch(self, y: Tensor, sigma: float) -> Tensor:
+        """ln √(v + σ²) [B, F, T]; the basis turns and does not stretch."""
+        return ((self.variance + sigma**2).log() / 2).expand_as(y)
+
 
 def dct_basis(frames: int) -> Tensor:
     """Orthonormal DCT-II matrix [T, T]: row k is the cosine of frequency k / (2 T) cycles per frame."""

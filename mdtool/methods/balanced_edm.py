@@ -16,15 +16,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from mdtool.config import Strict, validated
+from mdtool.config import validated
 from mdtool.diffusion.edm import Churn, Coordinates, Preconditioning, heun, heun_inversion, sigma_grid
 from mdtool.diffusion.guidance import ALL_LEVELS, NO_CONDITION, autoguided, classifier_free, guidance_scale
+from mdtool.diffusion.likelihood import log_likelihood
 from mdtool.diffusion.preconditioning import SpectralPreconditioner
 from mdtool.errors import MdtoolError
 from mdtool.losses.balanced import Balance, balanced_losses
+from mdtool.methods.balanced_edm_config import BalancedEDMConfig
 from mdtool.methods.contract import (
     Batch,
     Description,
@@ -34,7 +35,7 @@ from mdtool.methods.contract import (
     step_noise,
 )
 from mdtool.motion import feature_groups
-from mdtool.motion.feature_groups import CHANNELS, GROUPS, GroupNormaliser, Normaliser, magnitude
+from mdtool.motion.feature_groups import CHANNELS, GROUPS, GroupNormaliser, magnitude
 from mdtool.motion.mirror import mirror_windows, mirrored_labels
 from mdtool.networks.magnitude import Uncertainty
 from mdtool.networks.unet1d import UNet1d
@@ -45,72 +46,6 @@ _TOLERANCE = 0.02
 """How far the magnitude of a normalised group may lie from 1."""
 _SHOWN_LEVELS = (0.05, 0.5, 5.0)
 """Noise levels whose uncertainty is logged."""
-
-
-class BalancedEDMConfig(Strict):
-    """Settings of balanced EDM; the defaults are the base model's."""
-
-    frames: int = Field(192, gt=1)
-    """Longest window."""
-    shortest: int = Field(32, gt=1)
-    """Shortest window, with `several_lengths`."""
-    several_lengths: bool = True
-    """Train on clips as long as they are, in batches of about one length; False: windows of `frames` only."""
-    channels: int = Field(64, gt=0)
-    multipliers: list[int] = Field([1, 2, 3, 4], min_length=1)
-    """Width of each level in `channels`; each level is half as long as the one above."""
-    blocks: int = Field(2, gt=0)
-    attention: list[int] = Field([2, 3])
-    """Levels with self-attention."""
-    head_channels: int = Field(64, gt=0)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    conditional: bool = False
-    """Learn the actions; the paper's model knows none."""
-    cond_mask_prob: float = Field(0.1, ge=0, le=1)
-    heading: bool = True
-    """Turn every window so that its first frame faces +z."""
-    mirror: float = Field(0.5, ge=0, le=1)
-    """Share of training windows that are mirrored."""
-    normaliser: Normaliser = "em"
-    balance: Balance = "consistent"
-    per_group: bool = True
-    """One curve of uncertainty per group of features; False: one of all."""
-    dimension_weights: Literal["off", "input", "loss", "both"] = "both"
-    sigma_data: float = Field(1.0, gt=0)
-    skip: Literal["edm", "spectral"] = "edm"
-    """What the network's output is added to: c_skip x (edm), or the Wiener filter of the data's own spectrum."""
-    p_mean: float = 0.0
-    """Mean of ln σ in training."""
-    p_std: float = Field(1.4, gt=0)
-    uncertainty_lr: float = Field(1e-3, gt=0)
-    uncertainty_warmup: int = Field(500, ge=0)
-    """Steps in which the denoiser is weighted by λ alone, until the uncertainty has learnt something."""
-    start_mean: bool = True
-    """Start sampling from noise around the data's mean; False: around 0."""
-    sigma_min: float = Field(0.002, gt=0)
-    sigma_max: float = Field(80.0, gt=0)
-    rho: float = Field(7.0, gt=0)
-    sampler: Literal["heun", "ddim"] = "heun"
-    """ddim is Euler's method on the same ODE."""
-    sample_steps: int = Field(16, ge=2)
-    churn: float = Field(0.0, ge=0)
-    """S_churn of the stochastic sampler; 0 is the ODE."""
-    guidance: float = 1.0
-    """Classifier-free scale; 1 is off."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> BalancedEDMConfig:
-        multiple = 2 ** (len(self.multipliers) - 1)
-        for name in ("frames", "shortest"):
-            if getattr(self, name) % multiple:
-                raise ValueError(f"{name} ({getattr(self, name)}) must be a multiple of {multiple}")
-        if self.shortest > self.frames:
-            raise ValueError(f"shortest ({self.shortest}) must not exceed frames ({self.frames})")
-        if self.sigma_min >= self.sigma_max:
-            raise ValueError("sigma_min must lie below sigma_max")
-        if self.guidance != 1 and not (self.conditional and self.cond_mask_prob > 0):
-            raise ValueError("guidance other than 1 needs conditional = true and cond_mask_prob above 0")
-        return self
 
 
 class BalancedEDM(Method):
@@ -145,6 +80,7 @@ class BalancedEDM(Method):
             head_channels=config.head_channels,
             labels=known,
             dropout=config.dropout,
+            norm=config.norm,
         )
         self.uncertainty = Uncertainty(len(GROUPS) if config.per_group else 1)
         self.multiple = self.network.multiple
@@ -273,25 +209,25 @@ class BalancedEDM(Method):
             guidance: classifier-free scale, 1 is off.
             guide, autoguidance: a weaker BalancedEDM, and the scale of the difference to it.
             guide_between: lowest and highest noise level σ at which the weaker one is asked; at all by default.
-            churn: S_churn of the stochastic sampler.
+            churn: S_churn of the stochastic sampler; S_min, S_max and S_noise are settings of the run.
             checkpointing: recompute each step in the backward pass.
 
         Raises:
             MdtoolError: an unknown option value, or guidance without training for it.
         """
-        denoiser = self._denoiser(action, options.get("guidance"))
+        config, denoiser = self.config, self._denoiser(action, options.get("guidance"))
         guide, scale = options.get("guide"), options.get("autoguidance")
         if isinstance(guide, BalancedEDM) and isinstance(scale, (int, float)):
             between = options.get("guide_between")
             interval = (float(between[0]), float(between[1])) if isinstance(between, tuple | list) else ALL_LEVELS
             denoiser = autoguided(denoiser, guide._denoiser(action, options.get("guidance")), scale, interval)
-        churn = self.config.churn if options.get("churn") is None else float(str(options["churn"]))
+        churn = config.churn if options.get("churn") is None else float(str(options["churn"]))
         x = heun(
             denoiser,
-            self._mean() + self.config.sigma_max * noise,
+            self._mean() + config.sigma_max * noise,
             self._grid(options.get("steps")),
             second_order=self._second_order(options.get("sampler")),
-            churn=Churn(churn) if churn else None,
+            churn=Churn(churn, config.churn_min, config.churn_max, config.churn_noise) if churn else None,
             step_noise=step_noise(noise) if churn else None,
             checkpointing=bool(options.get("checkpointing", False)),
             coordinates=self._coordinates(noise),
@@ -308,6 +244,32 @@ class BalancedEDM(Method):
             coordinates=self._coordinates(features),
         )
         return (x - self._mean()) / self.config.sigma_max
+
+    def log_likelihood(
+        self, features: Tensor, action: Tensor | None, rng: torch.Generator, probes: int = 1, **options: object
+    ) -> Tensor:
+        """log p of features [B, 145, T] in nats, as densities in their own units; [B].
+
+        Groups that stay out are constants and count for nothing. Rotations lie on a surface, where a density has no
+        limit: the number is that of data with noise of level sigma_min, comparable between models with the same one.
+
+        Args:
+            rng: of the random signs that estimate the divergence; on the CPU.
+            probes: sets of signs.
+            options: steps and guidance, as for `decode`.
+        """
+        x, active = self.normaliser(features), self.normaliser.per_channel(self.normaliser.active)
+        signs = torch.randint(0, 2, (probes, *x.shape), generator=rng).to(x) * 2 - 1
+        found = log_likelihood(
+            self._denoiser(action, options.get("guidance")),
+            x,
+            self._grid(options.get("steps")),
+            signs,
+            self._mean(),
+            keep=active,
+            coordinates=self._coordinates(x),
+        )
+        return found - (self.normaliser.scale.log() * active).sum() * x.shape[-1]
 
     def smooth_options(self, steps: int | None = None) -> dict[str, object]:
         """Heun's method on the ODE, 8 steps by default, without guidance and without added noise."""

@@ -1,6 +1,7 @@
 """EDM2's U-Net with convolutions over time: magnitude-preserving, without biases or group norm (Karras et al. 2024).
 
-[B, C, T] → [B, C', T] for any T that `multiple` divides.
+[B, C, T] → [B, C', T] for any T that `multiple` divides. `norm = "adagn"` puts adaptive group norm (Dhariwal & Nichol
+2021) in place of EDM2's pixel norm and gain, for comparison.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ from torch import Tensor, nn
 
 from mdtool.networks.magnitude import MPFourier, MPWeight, double, halve, mp_cat, mp_silu, mp_sum, normalised
 
+Norm = Literal["pixel", "adagn"]
+"""pixel: every frame of the encoder at unit magnitude, and a gain per channel from the embedding. adagn: groups of
+channels at mean 0 and variance 1 over the clip before every convolution, then scale and shift from the embedding."""
+_GROUPS = 32
+"""Groups of channels in group norm at most."""
 _LIMIT = 256.0
 """Activations are clipped here, as in EDM2: a guard for half precision."""
 
@@ -32,14 +38,21 @@ class Block(nn.Module):
         head_channels: int = 64,
         residual_balance: float = 0.3,
         dropout: float = 0.0,
+        norm: Norm = "pixel",
     ) -> None:
         """side: the encoder changes the number of channels first and normalises every frame; the decoder last."""
         super().__init__()
-        self.side, self.resample, self.balance, self.dropout = side, resample, residual_balance, dropout
+        self.side, self.resample, self.balance, self.dropout, self.norm = (
+            side,
+            resample,
+            residual_balance,
+            dropout,
+            norm,
+        )
         self.heads = max(outputs // head_channels, 1) if attention else 0
         self.emb_gain = nn.Parameter(torch.zeros(()))
         self.conv_res0 = MPWeight(outputs if side == "enc" else inputs, outputs, 3)
-        self.emb_linear = MPWeight(embedding, outputs)
+        self.emb_linear = MPWeight(embedding, 2 * outputs if norm == "adagn" else outputs)
         self.conv_res1 = MPWeight(outputs, outputs, 3)
         self.conv_skip = MPWeight(inputs, outputs, 1) if inputs != outputs else None
         self.attn_qkv = MPWeight(outputs, 3 * outputs, 1) if attention else None
@@ -49,10 +62,10 @@ class Block(nn.Module):
         """x [B, C, T], embedding [B, E]."""
         x = {"keep": lambda y: y, "down": halve, "up": double}[self.resample](x)
         if self.side == "enc":
-            x = normalised(x if self.conv_skip is None else self.conv_skip(x), dim=1)
-        residual = self.conv_res0(mp_silu(x))
-        scale = self.emb_linear(embedding, gain=self.emb_gain) + 1
-        residual = mp_silu(residual * scale.unsqueeze(-1).to(residual.dtype))
+            x = x if self.conv_skip is None else self.conv_skip(x)
+            x = normalised(x, dim=1) if self.norm == "pixel" else x
+        residual = self.conv_res0(mp_silu(x if self.norm == "pixel" else group_normalised(x)))
+        residual = mp_silu(self._modulated(residual, embedding))
         residual = self.conv_res1(nn.functional.dropout(residual, self.dropout, self.training))
         if self.side == "dec" and self.conv_skip is not None:
             x = self.conv_skip(x)
@@ -60,6 +73,14 @@ class Block(nn.Module):
         if self.heads:
             x = mp_sum(x, self._attended(x), self.balance)
         return x.clip(-_LIMIT, _LIMIT)
+
+    def _modulated(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """x [B, C, T] told the noise level and the action."""
+        said = self.emb_linear(embedding, gain=self.emb_gain).unsqueeze(-1).to(x.dtype)
+        if self.norm == "pixel":
+            return x * (said + 1)
+        scale, shift = said.chunk(2, dim=1)
+        return group_normalised(x) * (scale + 1) + shift
 
     def _attended(self, x: Tensor) -> Tensor:
         """Self-attention over frames; queries, keys and values have unit magnitude per head."""
@@ -70,6 +91,11 @@ class Block(nn.Module):
         query, key, value = normalised(mixed, dim=2).unbind(3)
         weights = torch.einsum("bhct,bhcs->bhts", query, key / math.sqrt(query.shape[2])).softmax(-1)
         return self.attn_proj(torch.einsum("bhts,bhcs->bhct", weights, value).flatten(1, 2))
+
+
+def group_normalised(x: Tensor) -> Tensor:
+    """x [B, C, T] with groups of its channels at zero mean and unit variance over the clip (Wu & He 2018), no gain."""
+    return nn.functional.group_norm(x, math.gcd(x.shape[1], _GROUPS))
 
 
 class UNet1d(nn.Module):
@@ -88,6 +114,7 @@ class UNet1d(nn.Module):
         dropout: float = 0.0,
         label_balance: float = 0.5,
         skip_balance: float = 0.5,
+        norm: Norm = "pixel",
     ) -> None:
         """Args:
         channels: width of the first level; `multipliers` times it on the levels below, each half as long.
@@ -106,7 +133,8 @@ class UNet1d(nn.Module):
         self.emb_label = MPWeight(labels, embedding) if labels else None
 
         def block(before: int, after: int, side: Literal["enc", "dec"], **options: object) -> Block:
-            return Block(before, after, embedding, side, head_channels=head_channels, dropout=dropout, **options)  # type: ignore[arg-type]
+            shared = {"head_channels": head_channels, "dropout": dropout, "norm": norm, **options}
+            return Block(before, after, embedding, side, **shared)  # type: ignore[arg-type]
 
         self.enc, self.dec = nn.ModuleDict(), nn.ModuleDict()
         width, kept = inputs + 1, []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mdtool.config import TrainConfig
+from mdtool.config import TrainConfig, load_preset
 from mdtool.errors import MdtoolError
 from mdtool.losses.balanced import balanced_losses
 from mdtool.methods.balanced_edm import BalancedEDM
@@ -174,6 +175,45 @@ def test_churn_is_noise_of_the_sample_itself() -> None:
     torch.testing.assert_close(alone[0], first[1], atol=1e-4, rtol=0)
 
 
+def test_churn_within_its_bounds() -> None:
+    """S_min, S_max and S_noise are the run's own: outside of the bounds nothing is added, and the levels stay."""
+    noise = fitted().noise(sample_generators(0, 0, 2), 32)
+    made = {}
+    with torch.no_grad():
+        for name, more in (("ode", {"churn": 0.0}), ("all", {}), ("none", {"churn_min": 70.0, "churn_max": 75.0}),
+                           ("half", {"churn_noise": 0.5})):  # fmt: skip
+            made[name] = fitted(**{"churn": 8.0, **more}).eval().decode(noise, None)
+    assert torch.equal(made["none"], made["ode"])
+    assert (made["all"] - made["ode"]).abs().max() > 1e-4
+    assert (made["all"] - made["half"]).abs().max() > 1e-4
+
+
+def test_likelihood_in_units_of_the_features() -> None:
+    """An untrained network behind the spectrum is Gaussian; scaling features by c takes ln c off for each of them."""
+    method = fitted(clips(40), skip="spectral").eval()
+    batch = source(method, clips(40)).batch(0)
+    x = features(method, batch)
+    found = method.log_likelihood(x, None, torch.Generator().manual_seed(0), steps=2)
+    normalised = method.normaliser(x)
+    assert method.skip is not None
+    mean, variance = method.skip.mean[0], method.skip.variance[0]
+    led = 80**2 * (variance + 0.002**2) / (variance + 80**2)
+    start = method.start * math.sqrt(x.shape[-1]) * torch.eye(1, x.shape[-1])  # the constant part alone
+    apart = normalised @ method.skip.basis.T - mean
+    moved = mean + apart * ((variance + 80**2) / (variance + 0.002**2)).sqrt() - start
+    wanted = (-0.5 * (moved / 80) ** 2 - 0.5 * (2 * math.pi * led).log()).flatten(1).sum(1)
+    wanted = wanted - method.normaliser.scale.log().sum() * x.shape[-1]
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=2.0)
+    fixed = method.normaliser.active.clone()
+    method.normaliser.active.copy_(torch.tensor([1.0, 1, 1, 0]))
+    fewer = method.log_likelihood(x, None, torch.Generator().manual_seed(0), steps=2)
+    other = method.with_betas(x, torch.zeros(len(x), 10))
+    torch.testing.assert_close(
+        method.log_likelihood(other, None, torch.Generator().manual_seed(0), steps=2), fewer, rtol=1e-4, atol=0.5
+    )
+    method.normaliser.active.copy_(fixed)
+
+
 def test_guide_of_the_same_weights_changes_nothing() -> None:
     method = fitted().eval()
     noise = method.noise(sample_generators(0, 0, 2), 32)
@@ -190,6 +230,15 @@ def test_rotations_that_are_none_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("preset", "millions"), [("edm-debug", 0.77), ("edm-base", 10.98), ("edm-large", 43.82), ("edm-tiny", 6.08)]
+)
+def test_sizes_of_the_presets(preset: str, millions: float) -> None:
+    with torch.device("meta"):
+        method = BalancedEDM(load_preset(preset)["model"], [], 20.0)
+    assert method.describe().parameters / 1e6 == pytest.approx(millions, abs=0.01)
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"frames": 63}, "multiple of 2"),
@@ -197,6 +246,7 @@ def test_rotations_that_are_none_are_refused() -> None:
         ({"sigma_min": 90.0}, "below sigma_max"),
         ({"guidance": 2.0}, "conditional = true"),
         ({"balance": "none"}, "balance"),
+        ({"churn_min": 90.0}, "churn_min must not exceed"),
         ({"width": 3}, "width"),
     ],
 )
@@ -241,6 +291,7 @@ def test_a_resumed_training_is_the_same_bit_for_bit() -> None:
         {"normaliser": "plain_z"},
         {"normaliser": "hml_z"},
         {"skip": "spectral"},
+        {"norm": "adagn"},
     ],
     ids=str,
 )

@@ -7,12 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from mdtool.networks.magnitude import MPWeight
-from mdtool.networks.unet1d import Block, UNet1d
+from mdtool.networks.unet1d import Block, Norm, UNet1d, group_normalised
 
 
-def network(labels: int = 0) -> UNet1d:
+def network(labels: int = 0, norm: Norm = "pixel") -> UNet1d:
     torch.manual_seed(0)
-    return UNet1d(12, 12, channels=16, multipliers=(1, 2, 2), blocks=1, attention=(2,), head_channels=16, labels=labels)
+    return UNet1d(
+        12, 12, channels=16, multipliers=(1, 2, 2), blocks=1, attention=(2,), head_channels=16, labels=labels, norm=norm
+    )
 
 
 def magnitudes(unet: UNet1d) -> dict[str, float]:
@@ -61,6 +63,23 @@ def test_forced_normalisation_only_in_training() -> None:
     layer.train()
     torch.testing.assert_close(layer(torch.ones(1, 6)), plain, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(layer.weight.square().mean(1).sqrt(), torch.ones(4), atol=1e-3, rtol=0)
+
+
+def test_adaptive_group_norm() -> None:
+    """Groups have mean 0 and variance 1; scale and shift come from the noise level once the gain is not 0."""
+    x = 3 * torch.randn(2, 64, 10) + 5
+    grouped = group_normalised(x).unflatten(1, (32, 2)).flatten(2)
+    torch.testing.assert_close(grouped.mean(-1), torch.zeros(2, 32), atol=1e-5, rtol=0)
+    torch.testing.assert_close(grouped.var(-1, correction=0), torch.ones(2, 32), atol=1e-4, rtol=0)
+    block = Block(16, 16, 8, "dec", norm="adagn")
+    features, loud = torch.randn(1, 16, 6), torch.randn(1, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(block(features, loud), block(features, 0 * loud))
+        block.emb_gain.fill_(1.0)
+        scale, shift = block.emb_linear(loud).unsqueeze(-1).chunk(2, dim=1)
+        expected = group_normalised(features) * (1 + scale) + shift
+        torch.testing.assert_close(block._modulated(features, loud), expected)
+    assert all(0.3 < value < 3 for value in magnitudes(network(norm="adagn")).values())
 
 
 @pytest.mark.parametrize("frames", [16, 20, 64])
