@@ -20,6 +20,7 @@ from mdtool.evaluation.distribution import fid
 from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, log_spectrum
 from mdtool.methods.contract import FieldMethod
 from mdtool.methods.generate import Generator
+from mdtool.methods.timeline import frames_on
 from mdtool.motion.kinematics import positions_of
 from mdtool.motion.motion import TEST, TRAIN, Motion, MotionSet
 from mdtool.motion.resample import resample, resample_at
@@ -132,8 +133,8 @@ def _made(generator: Generator, real: Sequence[Motion], fps: float, frames: int,
     """One motion per recording, of its action and length, as far as the run makes them; never too short for a clip."""
     labels = [generator.actions.index(clip.action) if generator.conditional else -1 for clip in real]
     if isinstance(generator.method, FieldMethod):
-        axis = int(generator.method.axis_s * fps + 1e-6) + 1
-        made = list(generator.sample(labels, seed, fps=fps, frames=max(axis, frames)))
+        most = max(frames_on(generator.method.axis_s, fps), frames)
+        made = list(generator.sample(labels, seed, fps=fps, frames=most))
     else:
         made = [resample(motion, fps) for motion in generator.sample(labels, seed)]
     lengths = [max(round(clip.seconds * fps), frames) for clip in real]

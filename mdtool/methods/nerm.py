@@ -33,6 +33,7 @@ from mdtool.methods.contract import (
 )
 from mdtool.methods.nerm_config import NeRMConfig
 from mdtool.methods.nerm_field import ENCODER_POSES, FieldStage
+from mdtool.methods.timeline import frames_on
 from mdtool.motion.features import FeatureLayout
 from mdtool.motion.pose_vectors import above_standing, vectors_to_poses
 from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix
@@ -308,7 +309,7 @@ class NeRM(FieldStage, FieldMethod):
             method="nerm",
             parameters=sum(parameter.numel() for parameter in self.parameters()),
             network_calls=self.config.sample_steps * (1 if self.config.guidance == 1 else 2),
-            frames=(1, int(self.axis_s * self.fps + 1e-6) + 1),
+            frames=(1, frames_on(self.axis_s, self.fps)),
             fps=self.fps,
             conditions="action" if self.config.conditional else "none",
         )

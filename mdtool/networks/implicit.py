@@ -31,11 +31,6 @@ def seconds_to_coordinate(time_s: Tensor, axis_s: float) -> Tensor:
     return time_s * (2 / axis_s) - 1
 
 
-def coordinate_to_seconds(coordinate: Tensor, axis_s: float) -> Tensor:
-    """The inverse of `seconds_to_coordinate`."""
-    return (coordinate + 1) * (axis_s / 2)
-
-
 def spacing_of(fps: Tensor, axis_s: float) -> Tensor:
     """Distance of two neighbouring poses in coordinates: 2 / (fps · axis_s)."""
     return 2 / (fps * axis_s)
