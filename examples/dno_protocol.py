@@ -24,9 +24,10 @@ import torch
 
 from mdtool.atomic import write_text
 from mdtool.editing.chain import Chain, search_all
-from mdtool.editing.plan import Plan, compile_request
+from mdtool.editing.compiler import compile_request
+from mdtool.editing.plan import Plan
+from mdtool.editing.reading import request_of
 from mdtool.editing.report import report, seen
-from mdtool.editing.request import request_of
 from mdtool.editing.session import Edited, Session
 from mdtool.editing.source import Source, at_rate
 from mdtool.evaluation.control import PREDICATES, content_preserved

@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from mdtool.atomic import write_text
+from mdtool.editing.compiler import compile_request
 from mdtool.editing.joints import joint_indices
-from mdtool.editing.plan import compile_request
-from mdtool.editing.request import request_of
+from mdtool.editing.reading import request_of
 from mdtool.editing.session import Session
 from mdtool.editing.source import Source
 from mdtool.evaluation.control import mpjpe

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdtool.cli.edit_requests import Asked, Request, compiled, of_values, read_all, tell
 from mdtool.cli.numbers import finite
 from mdtool.cli.terminal import progress_bar, say, say_next
 from mdtool.wording import counted
@@ -17,12 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mdtool.config import RunConfig
-    from mdtool.editing.document import Document
     from mdtool.editing.plan import Plan
-    from mdtool.editing.request import EditRequest
     from mdtool.editing.session import Edited
-    from mdtool.editing.source import Source
-    from mdtool.methods.generate import Generator
 
 MISSED = 3
 """Exit code when a `must` is not met."""
@@ -82,11 +79,11 @@ def edit(
     if short is not None and short.word == "inbetween" and clip and len(clip) > 1:
         raise MdtoolError("mdtool edit inbetween begins with one clip of FILE: give one --clip")
     given = {"variations": variations, "steps": steps, "seed": seed}
-    asked = _Asked(file, clip, frames, given, force)
+    asked = Asked(file, clip, frames, given, force)
     try:
-        requests = [_read(path) for path in request or []]
+        requests = read_all(request or [])
         if short is not None:
-            requests = [_of(short.request(joints, (clip or [0])[0]), f"mdtool edit {short.word}")]
+            requests = [of_values(short.request(joints, (clip or [0])[0]), f"mdtool edit {short.word}")]
         if dry_run:
             _dry_run(console, asked, requests, run, require_name(out).with_suffix(".plan.png"), as_json)
             return
@@ -95,118 +92,35 @@ def edit(
             require_writable(report)
         ended = _edit(console, asked, requests, run, out, seconds, report, as_json, weights, device, threads)
     except Problems as found:
-        _tell(found, as_json)
+        tell(found, as_json)
         raise typer.Exit(2) from found
     if ended:
         raise typer.Exit(ended)
 
 
-class _Asked(NamedTuple):
-    """What the command line says of every edit."""
-
-    file: Path | None
-    clips: list[int] | None
-    frames: str | None
-    run: dict[str, int | None]
-    force: bool
-
-
-class _Request(NamedTuple):
-    """A request and where it is written."""
-
-    request: EditRequest
-    document: Document
-
-
-def _read(path: Path) -> _Request:
-    from mdtool.editing.document import read_document
-    from mdtool.editing.request import check_request
-
-    document = read_document(path)
-    return _Request(check_request(document), document)
-
-
-def _of(values: dict[str, Any], name: str) -> _Request:
-    from mdtool.editing.request import request_of
-
-    return _Request(*request_of(values, name))
-
-
-def _with_options(request: EditRequest, asked: _Asked) -> EditRequest:
-    """A request with the command line's settings over its own."""
-    given = {name: value for name, value in asked.run.items() if value is not None}
-    changed: EditRequest = request.model_copy(update={"run": request.run.model_copy(update=given)})
-    return changed
-
-
-def _tell(found: Any, as_json: bool) -> None:
-    """All problems of a request, one per line."""
-    import json
-
-    if as_json:
-        typer.echo(json.dumps({"problems": [problem.plain(found.file) for problem in found.problems]}, indent=1))
-        return
-    for problem in found.problems:
-        typer.secho(f"mdtool: {problem.told(found.file)}", fg=typer.colors.RED, err=True)
-    if any(problem.feasibility for problem in found.problems):
-        typer.secho("mdtool: --force tries what seems infeasible", err=True)
-
-
-def _sources(asked: _Asked, each: _Request, fps: float, generator: Generator | None) -> list[Source]:
-    """The motions that a request is about."""
-    from dataclasses import replace
-
-    from mdtool.editing.request import resolved
-    from mdtool.editing.source import load_source
-    from mdtool.errors import MdtoolError
-
-    given, seconds = each.request.input, each.request.time == "seconds"
-    if given.generate is not None:
-        if asked.file is not None or asked.clips or asked.frames:
-            raise MdtoolError(f"{each.document.file} generates its input: leave out FILE, --clip and --frames")
-        if generator is None:
-            raise MdtoolError("a request that generates its input has no dry run: the input is not known before")
-        from mdtool.editing.sampled import sampled_source
-
-        return [sampled_source(generator, each.request)]
-    if asked.file is None and given.file is None:
-        raise MdtoolError(f"{each.document.file}: no motion to edit: name a FILE, or give `input: {{file: …}}`")
-    path = asked.file if asked.file is not None else resolved(given.file or "", each.document.file)
-    frames = asked.frames if asked.frames is not None else given.frames
-    clips = asked.clips or [given.clip]
-    return [
-        replace(load_source(path, clip, frames, fps, seconds and asked.frames is None), clip=clip) for clip in clips
-    ]
-
-
 def _dry_run(
-    console: Console, asked: _Asked, requests: list[_Request], run: Path | None, picture: Path, as_json: bool
+    console: Console, asked: Asked, requests: list[Request], run: Path | None, picture: Path, as_json: bool
 ) -> None:
     """Table, warnings and a picture of what would be searched for; no network is loaded."""
     import json
 
     from mdtool.editing.explain import plan_json, plan_table
-    from mdtool.editing.plan import compile_request
     from mdtool.editing.preview import write_preview
 
     config = _config(run)
     most = int(config.model.get("frames", 0)) or 60
-    told: list[dict[str, Any]] = []
-    for each in requests:
-        changed = _with_options(each.request, asked)
-        for source in _sources(asked, each, config.fps, None):
-            plan = compile_request(changed, each.document, source, most, asked.force)
-            place = picture if not told else picture.with_stem(f"{picture.stem}-{len(told)}")
-            write_preview(place, plan)
-            told.append(plan_json(plan))
-            if as_json:
-                continue
-            say(console, _headline(plan))
-            console.print(plan_table(plan))
-            _warn(console, [problem.told(each.document.file) for problem in plan.warnings])
-            say(console, f"wrote {place}: the plan from above")
+    plans, _ = compiled(asked, requests, config.fps, most, None)
+    for place, plan in enumerate(plans):
+        drawn = picture if not place else picture.with_stem(f"{picture.stem}-{place}")
+        write_preview(drawn, plan)
+        if as_json:
+            continue
+        say(console, _headline(plan))
+        console.print(plan_table(plan))
+        _warn(console, [problem.told() for problem in plan.warnings])
+        say(console, f"wrote {drawn}: the plan from above")
     if as_json:
-        typer.echo(json.dumps({"plans": told}, indent=1))
+        typer.echo(json.dumps({"plans": [plan_json(plan) for plan in plans]}, indent=1))
     say(console, "next: the same command without --dry-run")
 
 
@@ -224,8 +138,8 @@ def _config(run: Path | None) -> RunConfig:
 
 def _edit(
     console: Console,
-    asked: _Asked,
-    requests: list[_Request],
+    asked: Asked,
+    requests: list[Request],
     run: Path | None,
     out: Path,
     seconds: float | None,
@@ -237,12 +151,10 @@ def _edit(
 ) -> int:
     """The edits, their files and their reports; the exit code."""
     import json
-    from functools import partial
 
     from mdtool.atomic import write_text
-    from mdtool.editing.chain import Chain, search_all
+    from mdtool.editing.chain import search_all
     from mdtool.editing.output import write_edits
-    from mdtool.editing.plan import compile_request
     from mdtool.editing.report import chain_reports, to_json
     from mdtool.editing.report_tables import change_table, target_table
     from mdtool.editing.session import Session
@@ -253,16 +165,10 @@ def _edit(
     generator = load_generator(run, weights, prepare(device, threads))
     most = generator.method.describe().frames[1]
     session = Session(generator, asked.force, lambda line: _warn(console, [line]))
-    plans, chains = [], []
-    for each in requests:
-        changed = _with_options(each.request, asked)
-        for source in _sources(asked, each, generator.fps, generator):
-            plans.append(compile_request(changed, each.document, source, most, asked.force))
-            chains.append(Chain.read(changed, each.document, most, asked.force, partial(_with_options, asked=asked)))
-            chains[-1].check(plans[-1])
+    plans, chains = compiled(asked, requests, generator.fps, most, generator)
     for plan in plans:
         say(console, _headline(plan))
-        _warn(console, [problem.told(plan.document.file) for problem in plan.warnings])
+        _warn(console, [problem.told() for problem in plan.warnings])
 
     def save(edits: list[Edited]) -> None:
         write_edits(out, edits, generator, str(run))
@@ -317,7 +223,7 @@ def _warn(console: Console, warnings: list[str]) -> None:
         say(console, f"note: {warning.replace('warning: ', '')}", style="yellow")
 
 
-def _next(edits: list[Edited], asked: _Asked, out: Path) -> list[object]:
+def _next(edits: list[Edited], asked: Asked, out: Path) -> list[object]:
     """The command that shows what an edit changed."""
     first = edits[0]
     path = first.plan.source.path

@@ -10,19 +10,22 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from mdtool.editing.document import Document, Problems, read_document
+from mdtool.editing.compiler import compile_request
+from mdtool.editing.document import Document, Problem, Problems, gathered, read_document
 from mdtool.editing.frames import held
-from mdtool.editing.plan import Plan, compile_request
-from mdtool.editing.request import EditRequest, check_request, resolved
+from mdtool.editing.plan import Plan
+from mdtool.editing.reading import read_request
+from mdtool.editing.request import EditRequest, resolved
 from mdtool.editing.session import INTERRUPTED, Edited, Progress, Session, alike
 from mdtool.editing.source import Source
+from mdtool.errors import MdtoolError
 
 _LONGEST = 20
 
 
 @dataclass(frozen=True)
 class Chain:
-    """The requests that follow one, in order."""
+    """The requests that follow one, in order, as far as they could be read."""
 
     requests: tuple[tuple[EditRequest, Document], ...]
     most_frames: int
@@ -42,34 +45,47 @@ class Chain:
             adjust: what the command line says of every request.
 
         Raises:
-            Problems: one of them is wrong, or they go in a circle.
+            Problems: one of them cannot be read at all, or they go in a circle.
         """
         found: list[tuple[EditRequest, Document]] = []
         request, place = first, document
-        while request.then is not None:
-            path = resolved(request.then, place.file)
+        while request.then is not None and not place.is_broken(("then",)):
             if len(found) >= _LONGEST:
                 message = f"more than {_LONGEST} requests follow each other: do they go in a circle?"
-                raise Problems(place.file, [place.problem(("then",), message)])
-            place = read_document(path)
-            request = adjust(check_request(place))
+                raise Problems([place.problem(("then",), message)])
+            try:
+                following = read_document(resolved(request.then, place.file))
+            except Problems:
+                raise
+            except MdtoolError as error:
+                raise Problems([place.problem(("then",), str(error))]) from error
+            place = following
+            request = adjust(read_request(place))
             found.append((request, place))
         return Chain(tuple(found), most_frames, force)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with the words of the requests."""
+        return [problem for _, document in self.requests for problem in document.problems]
 
     def check(self, first: Plan) -> None:
         """Compile all requests as if each edit gave its input back: what is wrong is told before the first search.
 
         Raises:
-            Problems: a request that cannot be whatever the edits before it make.
+            Problems: requests that cannot be whatever the edits before them make.
         """
-        plan = first
+        plan, found = first, self.problems
         for request, document in self.requests:
             motion, rows = plan.source.motion, np.arange(plan.frames)
             if motion is None:
-                return
+                break
             motion = replace(motion, rot6d=held(motion.rot6d, rows), root=held(motion.root, rows), noise=None)
             source = Source(motion, None, motion.fps, motion.name, plan.source.path, plan.source.clip)
-            plan = compile_request(request, document, source, self.most_frames, force=True)
+            with gathered(found):
+                plan = compile_request(request, document, source, self.most_frames, force=True)
+        if found:
+            raise Problems(found)
 
 
 def search_all(

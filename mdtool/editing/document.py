@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,33 @@ Key = tuple[str | int, ...]
 """Where a value stands: ("targets", 0, "joint")."""
 
 
+class _Unreadable:
+    """Stands for what could not be read: it holds nothing, and no comparison with it is true."""
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+    __le__ = __gt__ = __ge__ = __lt__
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __reduce__(self) -> str:
+        return "UNREADABLE"
+
+
+UNREADABLE = _Unreadable()
+"""In the place of a wrong value, so that everything around it can be checked."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong with a file."""
 
+    file: str
     line: int
     column: int
     key: Key
@@ -27,15 +51,15 @@ class Problem:
     feasibility: bool = False
     """The request says what it wants clearly enough, but it cannot or should not be had: --force tries anyway."""
 
-    def told(self, file: str) -> str:
+    def told(self) -> str:
         """file:line:column  key  message."""
-        place = f"{file}:{self.line}:{self.column}"
+        place = f"{self.file}:{self.line}:{self.column}"
         return "  ".join(filter(None, (place, key_name(self.key), self.message)))
 
-    def plain(self, file: str) -> dict[str, Any]:
+    def plain(self) -> dict[str, Any]:
         """The same for a program."""
         return {
-            "file": file,
+            "file": self.file,
             "line": self.line,
             "column": self.column,
             "key": key_name(self.key),
@@ -45,12 +69,22 @@ class Problem:
 
 
 class Problems(MdtoolError):
-    """Everything that is wrong with one file."""
+    """Everything that is wrong with some files, file by file in the order of their lines."""
 
-    def __init__(self, file: str, problems: Sequence[Problem]) -> None:
-        self.file = file
-        self.problems = sorted(problems, key=lambda problem: (problem.line, problem.column))
-        super().__init__("; ".join(problem.told(file) for problem in self.problems))
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        once = list(dict.fromkeys(problems))
+        files = list(dict.fromkeys(problem.file for problem in once))
+        self.problems = sorted(once, key=lambda problem: (files.index(problem.file), problem.line, problem.column))
+        super().__init__("; ".join(problem.told() for problem in self.problems))
+
+
+@contextmanager
+def gathered(found: list[Problem]) -> Iterator[None]:
+    """What is wrong inside is added to the problems, and what comes after goes on."""
+    try:
+        yield
+    except Problems as wrong:
+        found += wrong.problems
 
 
 @dataclass
@@ -60,6 +94,29 @@ class Document:
     file: str
     values: dict[str, Any]
     places: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    """What was wrong with it when it was read."""
+    broken: set[Key] = field(default_factory=set)
+    """Where what it says is of no use."""
+
+    def is_broken(self, key: Key) -> bool:
+        """Whether something at a key or within it is of no use."""
+        return any(broken[: len(key)] == key for broken in self.broken)
+
+    def written(self, key: Key) -> Any:
+        """What stands at a key; None where nothing does."""
+        value: Any = self.values
+        for part in key:
+            inside = part in value if isinstance(value, dict) else isinstance(value, list) and part in range(len(value))
+            if not inside:
+                return None
+            value = value[part]
+        return value
+
+    def found(self, key: Key, message: str) -> None:
+        """Note a problem with what stands at a key, and that it is of no use."""
+        self.problems.append(self.problem(key, message))
+        self.broken.add(key)
 
     def problem(self, key: Key, message: str, feasibility: bool = False) -> Problem:
         """A problem at a key, or at the nearest key around it that is written in the file."""
@@ -67,14 +124,14 @@ class Document:
         while written and written not in self.places:
             written = written[:-1]
         line, column = self.places.get(written, (1, 1))
-        return Problem(line, column, key, message, feasibility)
+        return Problem(self.file, line, column, key, message, feasibility)
 
 
 def read_document(path: str | Path) -> Document:
-    """Read a YAML file, or JSON, which is YAML.
+    """Read a YAML file, or JSON, which is YAML; what it says twice or unreadably is among the document's problems.
 
     Raises:
-        Problems: it is no YAML, it says a thing twice, or it is no table.
+        Problems: it is no YAML, or no table.
         MdtoolError: the file cannot be read.
     """
     path = Path(path)
@@ -96,47 +153,40 @@ def parse_document(text: str, file: str) -> Document:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         reason = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise Problems(
-            file, [Problem(line, column, (), f"not YAML: {reason}; check indentation, brackets and colons here")]
-        ) from error
+        message = f"not YAML: {reason}; check indentation, brackets and colons here"
+        raise Problems([Problem(file, line, column, (), message)]) from error
     document = Document(file, {})
-    problems: list[Problem] = []
-    values = _plain(loader, root, (), document.places, problems) if root is not None else None
-    if not isinstance(values, dict) and not problems:
-        problems.append(Problem(1, 1, (), "a request is a table of sections: begin with `version: 1`"))
-    if problems:
-        raise Problems(file, problems)
-    assert isinstance(values, dict)
+    values = _plain(loader, root, (), document) if root is not None else None
+    if not isinstance(values, dict):
+        raise Problems([Problem(file, 1, 1, (), "a request is a table of sections: begin with `version: 1`")])
     document.values = values
     return document
 
 
-def _plain(
-    loader: yaml.SafeLoader, node: yaml.Node, key: Key, places: dict[Key, tuple[int, int]], problems: list[Problem]
-) -> Any:
+def _plain(loader: yaml.SafeLoader, node: yaml.Node, key: Key, document: Document) -> Any:
     """A node's value; notes the place of everything in it."""
-    place = node.start_mark.line + 1, node.start_mark.column + 1
-    places.setdefault(key, place)
+    document.places.setdefault(key, (node.start_mark.line + 1, node.start_mark.column + 1))
     if isinstance(node, yaml.MappingNode):
         table: dict[str, Any] = {}
         for name_node, value_node in node.value:
-            name = str(name_node.value)
+            name, mark = str(name_node.value), name_node.start_mark
             inside = (*key, name)
-            where = name_node.start_mark.line + 1, name_node.start_mark.column + 1
             if name in table:
-                message = f"given twice, first in line {places[inside][0]}: keep one of the two"
-                problems.append(Problem(*where, inside, message))
+                message = f"given twice, first in line {document.places[inside][0]}: keep one of the two"
+                again = Problem(document.file, mark.line + 1, mark.column + 1, inside, message)
+                document.problems.append(again)
+                document.broken.add(inside)
                 continue
-            places[inside] = where
-            table[name] = _plain(loader, value_node, inside, places, problems)
+            document.places[inside] = mark.line + 1, mark.column + 1
+            table[name] = _plain(loader, value_node, inside, document)
         return table
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(loader, item, (*key, place), places, problems) for place, item in enumerate(node.value)]
+        return [_plain(loader, item, (*key, place), document) for place, item in enumerate(node.value)]
     try:
         return loader.construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
-        problems.append(Problem(*place, key, f"cannot read {node.value!r}: {error}"))
-        return None
+        document.found(key, f"cannot read {node.value!r}: {error}")
+        return UNREADABLE
 
 
 def key_name(key: Key) -> str:
@@ -147,7 +197,12 @@ def key_name(key: Key) -> str:
     return text
 
 
+def nearest_word(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that looks like the word."""
+    return next(iter(difflib.get_close_matches(word, list(choices), 1, 0.6)), None)
+
+
 def suggestion(word: str, choices: Iterable[str]) -> str:
     """', did you mean X?' when a choice looks like the word, else ''."""
-    near = difflib.get_close_matches(word, list(choices), 1, 0.6)
-    return f", did you mean {near[0]!r}?" if near else ""
+    near = nearest_word(word, choices)
+    return f", did you mean {near!r}?" if near else ""

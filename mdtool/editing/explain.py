@@ -70,5 +70,5 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             }
             for goal in plan.goals
         ],
-        "warnings": [problem.plain(plan.document.file) for problem in plan.warnings],
+        "warnings": [problem.plain() for problem in plan.warnings],
     }

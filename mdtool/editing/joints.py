@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 from mdtool.editing.document import suggestion
 from mdtool.motion.skeleton import JOINT_INDEX, JOINT_NAMES, OFFSETS, PARENTS
@@ -69,6 +72,10 @@ def joint_indices(words: str | Sequence[str]) -> tuple[int, ...]:
     if not found:
         raise ValueError("the list of joints is empty: name one, or a group such as upper_body")
     return tuple(sorted(found))
+
+
+Joints = Annotated[Any, AfterValidator(lambda words: joint_indices(words) and words)]
+"""Joints as a request says them, kept in its words."""
 
 
 def reach(joint: int, other: int = 0) -> float:

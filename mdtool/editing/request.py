@@ -7,17 +7,16 @@ frame 0 and +z where the pelvis of frame 0 faces.
 from __future__ import annotations
 
 import re
-import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from mdtool.config import Strict
-from mdtool.editing.document import Document, Key, Problem, Problems, key_name, suggestion
+from mdtool.editing.document import suggestion
 from mdtool.editing.frames import check_frames
-from mdtool.editing.joints import joint_index, joint_indices
+from mdtool.editing.joints import Joints, joint_index
 from mdtool.editing.run_section import Run, no_boolean
+from mdtool.editing.section import Section
 from mdtool.editing.solids import SolidSpec
 
 FARTHEST_M = 50.0
@@ -53,20 +52,19 @@ Metres = Annotated[float, BeforeValidator(_metres)]
 Length = Annotated[float, BeforeValidator(_metres), Field(ge=0)]
 Frames = Annotated[Any, AfterValidator(check_frames)]
 Joint = Annotated[str, AfterValidator(lambda name: joint_index(name) is None or name)]
-Joints = Annotated[Any, AfterValidator(lambda names: joint_indices(names) and names)]
 Pose = Annotated[str, AfterValidator(_pose_name)]
 Space = Annotated[str, AfterValidator(_space)]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Generated(Strict):
+class Generated(Section):
     """A sample to begin with."""
 
     action: str | None = None
     seed: int = Field(0, ge=0)
 
 
-class Input(Strict):
+class Input(Section):
     """The motion to edit."""
 
     file: str | None = None
@@ -82,7 +80,7 @@ class Input(Strict):
         return self
 
 
-class Keep(Strict):
+class Keep(Section):
     """What should stay as it is."""
 
     content: Annotated[Literal["off", "soft", "normal", "strong"], BeforeValidator(no_boolean)] = "normal"
@@ -107,7 +105,7 @@ _ALONE = {
 """Words of a target, and the kinds of target that they belong to."""
 
 
-class Target(Strict):
+class Target(Section):
     """One thing that should hold at some frames: a place, a pose, a direction, a speed or a distance."""
 
     at: Frames
@@ -171,7 +169,7 @@ class Target(Strict):
         return found
 
 
-class PathSpec(Strict):
+class PathSpec(Section):
     """A way over the ground."""
 
     joint: Joint = "pelvis"
@@ -199,7 +197,7 @@ class PathSpec(Strict):
         return self
 
 
-class Limit(Strict):
+class Limit(Section):
     """A bound that should hold over a range of frames."""
 
     joint: Joint | None = None
@@ -235,20 +233,20 @@ class Limit(Strict):
         return self
 
 
-class Observed(Strict):
+class Observed(Section):
     """What the input shows; the rest is made up."""
 
     joints: Joints = "all"
     frames: Frames = "*"
 
 
-class Mask(Strict):
+class Mask(Section):
     """For noisy or incomplete recordings."""
 
     observed: Observed = Observed()
 
 
-class Blend(Strict):
+class Blend(Section):
     """Another motion to go on with."""
 
     with_: str = Field(alias="with")
@@ -259,7 +257,7 @@ class Blend(Strict):
     """Frames at the beginning of the other motion that are not used."""
 
 
-class EditRequest(Strict):
+class EditRequest(Section):
     """A whole request."""
 
     version: Literal[1]
@@ -279,84 +277,9 @@ class EditRequest(Strict):
     """Another request, for what this one makes."""
 
 
-def check_request(document: Document) -> EditRequest:
-    """The request in a document.
-
-    Raises:
-        Problems: everything that is wrong with its words, each with its line.
-    """
-    try:
-        return EditRequest.model_validate(document.values)
-    except ValidationError as error:
-        problems = [_problem(document, entry) for entry in error.errors()]
-        seen: dict[tuple[int, int, str], Problem] = {(p.line, p.column, p.message): p for p in problems}
-        raise Problems(document.file, list(seen.values())) from error
-
-
-def request_of(values: dict[str, Any], file: str) -> tuple[EditRequest, Document]:
-    """A request made of values instead of a file, as the short forms of `mdtool edit` do."""
-    document = Document(file, values)
-    return check_request(document), document
-
-
 def resolved(path: str, beside: str) -> Path:
     """A path in a request: as it is, or beside the request's own file."""
     own = Path(path).expanduser()
     if own.is_absolute() or own.exists():
         return own
     return Path(beside).parent / own
-
-
-def _problem(document: Document, entry: Any) -> Problem:
-    """pydantic's finding in our words."""
-    key, kind, wrong = _written_key(document, entry["loc"]), entry["type"], entry.get("input")
-    message = str(entry["msg"]).removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        name = str(key[-1])
-        allowed = _fields_at(key[:-1])
-        message = f"there is no {name!r} here{suggestion(name, allowed)}; allowed: {', '.join(allowed)}"
-    elif kind == "missing":
-        message = f"{key_name(key[-1:])!r} is missing: add it"
-        if key == ("version",):
-            message = "`version` is missing: begin the file with `version: 1`"
-    elif kind == "literal_error":
-        choices = str(entry["ctx"]["expected"])
-        near = suggestion(str(wrong), re.findall(r"'(.*?)'", choices))
-        message = f"must be {choices}, not {wrong!r}{near}"
-    elif kind not in ("value_error",):
-        message = f"{message[0].lower()}{message[1:]}, not {wrong!r}"
-    return document.problem(key, message)
-
-
-def _written_key(document: Document, loc: Key) -> Key:
-    """pydantic's path without the names of the kinds it tried."""
-    key: Key = ()
-    values: Any = document.values
-    for part in loc:
-        inside = isinstance(values, dict) and part in values
-        inside = inside or (isinstance(values, list) and isinstance(part, int) and part < len(values))
-        if inside:
-            values = values[part]
-            key = (*key, part)
-        elif part == loc[-1] and isinstance(values, dict) and isinstance(part, str):
-            key = (*key, part)
-    return key
-
-
-def _fields_at(key: Key) -> list[str]:
-    """Words that may be written at a key."""
-    model: Any = EditRequest
-    for part in key:
-        if isinstance(part, int):
-            continue
-        field = next((f for name, f in model.model_fields.items() if (f.alias or name) == part), None)
-        if field is None:
-            return []
-        model = _model_in(field.annotation) or model
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _model_in(annotation: Any) -> type[Strict] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Strict):
-        return annotation
-    return next((found for part in typing.get_args(annotation) if (found := _model_in(part))), None)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from mdtool.config import Strict
+from mdtool.editing.section import Section
 
 
 def no_boolean(value: Any) -> Any:
@@ -14,7 +14,7 @@ def no_boolean(value: Any) -> Any:
     return {False: "off", True: "normal"}.get(value, value) if isinstance(value, bool) else value
 
 
-class Run(Strict):
+class Run(Section):
     """How to search; what is left out follows from the sections that are there."""
 
     steps: Annotated[int, Field(ge=1, le=20_000)] | Literal["auto"] = "auto"

@@ -24,7 +24,7 @@ def sampled_source(generator: Generator, request: EditRequest) -> Source:
     wanted, method = request.input.generate, generator.method
     assert wanted is not None
     if wanted.action is not None and wanted.action not in generator.actions:
-        raise MdtoolError(f"input.generate: no action {wanted.action!r}: the run knows {', '.join(generator.actions)}")
+        raise MdtoolError(f"no action {wanted.action!r}: the run knows {', '.join(generator.actions)}")
     device = next(method.parameters()).device
     options = method.smooth_options(smooth_steps(request.run))
     frames = None if request.length is None else method.frames_for(request.length)

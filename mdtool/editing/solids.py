@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mdtool.config import Strict
-from mdtool.editing.joints import joint_indices
+from mdtool.editing.joints import Joints
+from mdtool.editing.section import Section
 
 SHAPES = (
     "sphere",
@@ -43,21 +43,21 @@ Place = Annotated[list[Number], Field(min_length=3, max_length=3)]
 GroundOrPlace = Annotated[list[Number], Field(min_length=2, max_length=3)]
 
 
-class Sphere(Strict):
+class Sphere(Section):
     """A ball."""
 
     at: Place = Field([0.0, 0.0, 0.0])
     radius: Positive
 
 
-class Pillar(Strict):
+class Pillar(Section):
     """An upright cylinder without ends."""
 
     at: Ground = Field([0.0, 0.0])
     radius: Positive
 
 
-class Cylinder(Strict):
+class Cylinder(Section):
     """An upright cylinder from one height to another."""
 
     at: Ground = Field([0.0, 0.0])
@@ -71,7 +71,7 @@ class Cylinder(Strict):
         return self
 
 
-class Box(Strict):
+class Box(Section):
     """A box that stands on the floor, or on the height of a third number in `at`."""
 
     at: GroundOrPlace = Field([0.0, 0.0])
@@ -84,7 +84,7 @@ class Box(Strict):
     """Radius of its edges."""
 
 
-class Capsule(Strict):
+class Capsule(Section):
     """Everything within a radius of a line."""
 
     start: Place
@@ -92,7 +92,7 @@ class Capsule(Strict):
     radius: Positive
 
 
-class Wall(Strict):
+class Wall(Section):
     """A half-space: everything behind a plane."""
 
     at: Place
@@ -101,12 +101,12 @@ class Wall(Strict):
 
     @model_validator(mode="after")
     def _direction(self) -> Wall:
-        if not any(self.normal):
+        if self.normal == [0.0, 0.0, 0.0]:
             raise ValueError("`normal` is zero and has no direction: give e.g. [0, 0, -1]")
         return self
 
 
-class Polygon(Strict):
+class Polygon(Section):
     """An upright prism over corners on the ground."""
 
     corners: Annotated[list[Ground], Field(min_length=3)]
@@ -124,13 +124,13 @@ class Polygon(Strict):
         return self
 
 
-class Voxels(Strict):
+class Voxels(Section):
     """Distances on a grid, from an .npz file with `distance` [x, y, z], `origin` [3] and `cell`, in metres."""
 
     file: str
 
 
-class Person(Strict):
+class Person(Section):
     """Another person: capsules around the bones of a motion in the same space."""
 
     file: str
@@ -138,7 +138,7 @@ class Person(Strict):
     radius: Positive = 0.08
 
 
-class ShapeSpec(Strict):
+class ShapeSpec(Section):
     """Exactly one shape, or several put together."""
 
     sphere: Sphere | None = None
@@ -178,7 +178,7 @@ class SolidSpec(ShapeSpec):
     """[frame, [x, y, z]] or [frame, [x, y, z], yaw in degrees]: shifts it, linearly between these frames."""
     safe: Annotated[float, BeforeValidator(_number), Field(ge=0)] = 0.10
     """Metres between the body's skin and the obstacle."""
-    joints: Any = "all"
+    joints: Joints = "all"
     weight: float = Field(20.0, gt=0, allow_inf_nan=False)
     """The paper sums over joints and frames with weight 1; the mean of a bump of a few frames is so small that at
     weight 1 the content term outweighs it."""
@@ -187,7 +187,6 @@ class SolidSpec(ShapeSpec):
 
     @model_validator(mode="after")
     def _readable(self) -> SolidSpec:
-        joint_indices(self.joints)
         for place, key in enumerate(self.move or []):
             ok = len(key) in (2, 3) and isinstance(key[1], list) and len(key[1]) == 3
             numbers = [key[0], *key[1], *key[2:]] if ok else []

@@ -94,12 +94,32 @@ def test_mistakes_come_one_per_line_and_nothing_is_written() -> None:
     assert ran.code == 2
     assert ran.err.splitlines() == [
         "mdtool: edit.yaml:2:1  lenght  there is no 'lenght' here, did you mean 'length'?; allowed: version, input, "
-        "time, space, length, keep, targets, path, avoid, limits, mask, blend, run, then"
+        "time, space, length, keep, targets, path, avoid, limits, mask, blend, run, then",
+        "mdtool: edit.yaml:4:5  targets[0]  frame 99 is outside the motion: it has 0 to 59",
     ]
     as_json = mdtool("edit", "sample.h5", "--request", name, "--json", *QUICK)
     assert as_json.code == 2
-    assert json.loads(as_json.out)["problems"][0]["line"] == 2
+    assert [problem["line"] for problem in json.loads(as_json.out)["problems"]] == [2, 4]
     assert not Path("edited.h5").exists()
+
+
+def test_the_mistakes_of_all_requests_come_at_once() -> None:
+    request("version: 1\nkeep: {contnt: off}\ninput: {file: none.h5}\nthen: third.yaml\n", "first.yaml")
+    request("version: 1\nlimits:\n  - {feet: flat}\n", "third.yaml")
+    request("version: 1\nmask: {observed: {joints: haed}}\ninput: {clip: -1}\n", "second.yaml")
+    words = ("edit", "--request", "first.yaml", "--request", "second.yaml", "--run", "runs/debug")
+    for more in (("--dry-run",), ONE):
+        ran = mdtool(*words, *more)
+        assert ran.code == 2
+        assert [line.split("  ")[:2] for line in ran.err.splitlines()] == [
+            ["mdtool: first.yaml:2:8", "keep.contnt"],
+            ["mdtool: first.yaml:3:1", "input"],
+            ["mdtool: third.yaml:3:6", "limits[0].feet"],
+            ["mdtool: second.yaml:2:19", "mask.observed.joints"],
+            ["mdtool: second.yaml:3:9", "input.clip"],
+        ]
+    ran = mdtool("edit", "none.h5", "--request", "first.yaml", "--run", "runs/debug", *ONE)  # the words come first
+    assert (ran.code, len(ran.err.splitlines())) == (2, 2)
 
 
 def test_what_seems_infeasible_names_force() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mdtool.editing.compiler import compile_request
 from mdtool.editing.condition import strays
-from mdtool.editing.plan import Plan, compile_request
-from mdtool.editing.request import request_of
+from mdtool.editing.plan import Plan
+from mdtool.editing.reading import request_of
 from mdtool.editing.source import Source
 from mdtool.motion.motion import Motion
 from mdtool.motion.skeleton import STANDING_PELVIS_HEIGHT

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from mdtool.editing.compiler import compile_request
 from mdtool.editing.decoding import Decoder
 from mdtool.editing.inversion import REFUSE_M, Start, find_start, health_of
 from mdtool.editing.optimiser import NoiseSearch
-from mdtool.editing.plan import compile_request
-from mdtool.editing.request import request_of
+from mdtool.editing.reading import request_of
 from mdtool.editing.session import Session
 from mdtool.editing.source import Source
 from mdtool.errors import MdtoolError

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mdtool.editing.compiler import compile_request
 from mdtool.editing.goals import BodyMotion, Goal, Places, Turns
-from mdtool.editing.plan import compile_request
-from mdtool.editing.request import request_of
+from mdtool.editing.reading import request_of
 from mdtool.editing.source import Source
 from mdtool.motion.file import read_motions, write_motions
 from mdtool.motion.motion import Motion

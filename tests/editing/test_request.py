@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mdtool.editing.compiler import compile_request
 from mdtool.editing.document import Problems, parse_document
 from mdtool.editing.frames import frame_indices, in_words
 from mdtool.editing.goals import BodyMotion
 from mdtool.editing.joints import joint_index, joint_indices, reach
-from mdtool.editing.plan import Plan, compile_request
-from mdtool.editing.request import check_request
+from mdtool.editing.plan import Plan
+from mdtool.editing.reading import read_request
 from mdtool.editing.source import Source
 from mdtool.motion.motion import Motion
 from tests.motion.smooth_motion import smooth_motion
@@ -28,13 +29,13 @@ def source(seed: int = 0) -> Source:
 
 def plan(text: str, force: bool = False, most: int = FRAMES, of: Source | None = None) -> Plan:
     document = parse_document(text, "edit.yaml")
-    return compile_request(check_request(document), document, of or source(), most, force)
+    return compile_request(read_request(document), document, of or source(), most, force)
 
 
 def problems(text: str, **options: Any) -> list[str]:
     with pytest.raises(Problems) as found:
         plan(text, **options)
-    return [problem.told("edit.yaml") for problem in found.value.problems]
+    return [problem.told() for problem in found.value.problems]
 
 
 HEAD = "version: 1\n"

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from mdtool.editing.chain import Chain, search_all
+from mdtool.editing.compiler import compile_request
 from mdtool.editing.document import Problems
 from mdtool.editing.goals import Places
-from mdtool.editing.plan import Plan, compile_request
-from mdtool.editing.request import request_of
+from mdtool.editing.plan import Plan
+from mdtool.editing.reading import request_of
 from mdtool.editing.sampled import sampled_source
 from mdtool.editing.session import Session
 from mdtool.editing.source import Source
