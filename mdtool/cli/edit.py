@@ -156,7 +156,7 @@ def _edit(
     from mdtool.editing.chain import search_all
     from mdtool.editing.output import write_edits
     from mdtool.editing.report import chain_reports, to_json
-    from mdtool.editing.report_tables import change_table, target_table
+    from mdtool.editing.report_tables import change_table, loss_table, target_table
     from mdtool.editing.session import Session
     from mdtool.training.device import prepare
     from mdtool.training.run import load_generator, newest_run
@@ -181,6 +181,8 @@ def _edit(
         for one in each_report:
             console.print(target_table(one))
             console.print(change_table(one))
+            if (losses := loss_table(one)) is not None:
+                console.print(losses)
     table = {"run": str(run), "out": str(out), "edits": [to_json(e, r) for e, r in zip(edits, found, strict=True)]}
     if report is not None:
         write_text(report, json.dumps(table, indent=1) + "\n")

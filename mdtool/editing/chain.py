@@ -155,6 +155,9 @@ def _follow(
     progress: Progress | None
     with show(f"then {plan.task}") if show else nullcontext() as progress:
         edited = session.edit([plan], seconds, progress, anchors=[anchor])[0]
-    history = (*last.history, replace(last, motions=[motion], losses=[last.losses[best]], history=()))
+    history = (
+        *last.history,
+        replace(last, motions=[motion], losses=[last.losses[best]], courses=[last.courses[best]], history=()),
+    )
     warnings = [*last.warnings, *edited.warnings]
     return replace(edited, before=first.before, warnings=warnings, history=history)

@@ -7,7 +7,7 @@ from its own generator, and it stops when it is done. So the company it has neve
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mdtool.editing.regularisers import decorrelation, distance, draw_padding
 from mdtool.editing.schedule import rate_share
+from mdtool.editing.trace import Trace
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 """Adam's (Kingma & Ba 2015)."""
@@ -58,7 +59,7 @@ class Judged(NamedTuple):
     loss: Tensor
     """[b], to be minimised; differentiable in the latents."""
     terms: dict[str, Tensor]
-    """The unweighted parts of it, [b] each."""
+    """The parts that each goal has in it, [b] each; NaN for samples without that goal."""
     error: Tensor
     """[b] how far the worst target is missed, metres."""
     met: Tensor
@@ -103,22 +104,6 @@ class SeededRandomness:
         return torch.stack([torch.randn(shape, generator=rng) for rng in self._rngs]).to(self._like)
 
 
-@dataclass
-class Trace:
-    """What a search went through; one row per step, one column per sample, NaN after a sample has stopped."""
-
-    steps: list[int] = field(default_factory=list)
-    lr: list[Tensor] = field(default_factory=list)
-    loss: list[Tensor] = field(default_factory=list)
-    """The task's loss, without regularisers."""
-    gradient: list[Tensor] = field(default_factory=list)
-    """Length of the gradient before it is normalised."""
-    moved: list[Tensor] = field(default_factory=list)
-    """‖z - z₀‖."""
-    decorrelation: list[Tensor] = field(default_factory=list)
-    error: list[Tensor] = field(default_factory=list)
-
-
 class NoiseSearch:
     """A batch of searches. `step` until `done`; `noise` is where they stand, `best_noise` the best they have seen."""
 
@@ -151,7 +136,7 @@ class NoiseSearch:
         """Steps of the schedule; a time budget may shorten it."""
         self.warmup = search.warmup
         self.taken = 0
-        self.trace = Trace()
+        self.trace = Trace(count)
         self.best_noise = self.noise.clone()
         self.best_loss = torch.full((count,), torch.inf, dtype=torch.float64)
         self.best_error = torch.full((count,), torch.inf, dtype=torch.float64)
@@ -177,7 +162,7 @@ class NoiseSearch:
         """One step of every search that goes on."""
         search, rows = self.search, self._active.nonzero().flatten()
         noise = self.noise[rows].requires_grad_()
-        judged, moved, tangled, total = self._judge(noise, rows)
+        judged, regularisers, total = self._judge(noise, rows)
         (gradient,) = torch.autograd.grad(total.sum(), noise)
         if self.searched is not None:
             gradient = gradient * self.searched
@@ -186,7 +171,8 @@ class NoiseSearch:
         length = gradient.flatten(1).norm(dim=1)
         finite = torch.isfinite(length).cpu()
         usable = finite & (length > 0).cpu()  # no gradient: a hinge that is satisfied, the centre of z₀
-        self._log(rows, share, judged, length.detach(), moved.detach(), tangled)
+        told = {"objective": judged.loss, "error": judged.error, "lr": share * search.lr, "gradient": length}
+        self.trace.add(self.taken, rows, {**told, **judged.terms, **regularisers})
         with torch.no_grad():
             self._adam(rows[usable], (gradient / _column(length, gradient))[usable], share[usable])
             if search.perturbation:
@@ -205,20 +191,19 @@ class NoiseSearch:
             if each is not None and not each():
                 return
 
-    def _judge(self, noise: Tensor, rows: Tensor) -> tuple[Judged, Tensor, Tensor | None, Tensor]:
-        """(the task's judgement, ‖z - z₀‖, decorrelation loss, all terms together)."""
-        search = self.search
+    def _judge(self, noise: Tensor, rows: Tensor) -> tuple[Judged, dict[str, Tensor], Tensor]:
+        """(the task's judgement, the regularisers with their weights, all losses together)."""
+        search, parts = self.search, {}
         judged = self.task(noise, rows)
-        moved = distance(noise, self.anchor[rows])
-        total = judged.loss + search.content * moved
-        tangled = None
+        if search.content:
+            parts["content"] = search.content * distance(noise, self.anchor[rows])
         if search.decorrelation and search.time_axis is not None:
-            tangled = decorrelation(noise, self.randomness.padding(self.taken)[rows], search.time_axis)
-            total = total + search.decorrelation * tangled
+            padding = self.randomness.padding(self.taken)[rows]
+            parts["decorrelation"] = search.decorrelation * decorrelation(noise, padding, search.time_axis)
         if search.radius:
             flat = noise.flatten(1)
-            total = total + search.radius * (flat.norm(dim=1) / flat.shape[1] ** 0.5 - 1).square()
-        return judged, moved, tangled, total
+            parts["radius"] = search.radius * (flat.norm(dim=1) / flat.shape[1] ** 0.5 - 1).square()
+        return judged, parts, sum(parts.values(), judged.loss)
 
     def _adam(self, rows: Tensor, gradient: Tensor, share: Tensor) -> None:
         """Adam's update of some samples; each counts its own updates."""
@@ -263,25 +248,6 @@ class NoiseSearch:
         ready = ((self._held[rows] >= _HELD) | stalled) & (cooling == 0)
         self._cooling[rows[ready]] = _COOL_DOWN
         self._stuck[rows[ready]] = stalled[ready]
-
-    def _log(
-        self, rows: Tensor, share: Tensor, judged: Judged, length: Tensor, moved: Tensor, tangled: Tensor | None
-    ) -> None:
-        trace, count = self.trace, len(self.noise)
-
-        def whole(values: Tensor | None) -> Tensor:
-            line = torch.full((count,), torch.nan, dtype=torch.float64)
-            if values is not None:
-                line[rows] = values.detach().double().cpu()
-            return line
-
-        trace.steps.append(self.taken)
-        trace.lr.append(whole(share * self.search.lr))
-        trace.loss.append(whole(judged.loss))
-        trace.gradient.append(whole(length))
-        trace.moved.append(whole(moved))
-        trace.decorrelation.append(whole(tangled))
-        trace.error.append(whole(judged.error))
 
 
 def _column(values: Tensor, like: Tensor) -> Tensor:

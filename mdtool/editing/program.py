@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mdtool.editing.document import key_name
 from mdtool.editing.goals import BodyMotion, Goal, Places
 from mdtool.editing.optimiser import Judged
 from mdtool.editing.placement import Placement, fitted
@@ -39,8 +40,12 @@ class Program:
     def judge(self, rot6d: Tensor, root: Tensor) -> Judged:
         """Losses of motions [b, T, 24, 6], [b, T, 3] in the model's space."""
         body = self.body(rot6d, root)
-        terms = self._terms(body)
+        losses = self._losses(body)
         nothing = root.new_zeros(len(root))
+        terms: dict[str, Tensor] = {}
+        for goal, loss in zip(self.goals, losses, strict=True):
+            name = key_name(goal.key) or goal.term
+            terms[name] = terms[name] + loss if name in terms else loss
         with torch.no_grad():
             hard = [goal for goal in self.goals if goal.hard]
             errors = {id(goal): goal.error(body) for goal in hard}
@@ -50,10 +55,10 @@ class Program:
             told = places or [goal for goal in hard if goal.unit == "m"]
             if told:
                 error = torch.cat([errors[id(goal)].flatten(1) for goal in told], dim=1).mean(1)
-            else:
-                error = terms.get("pose", nothing).detach()
-        weighted = self._weighted(body, terms)
-        return Judged(sum(weighted, nothing), terms, error, furthest <= 1, furthest <= _NEAR)
+            else:  # observed places, which have weight 1
+                seen = zip(self.goals, losses, strict=True)
+                error = sum((loss for goal, loss in seen if isinstance(goal, Places) and goal.group == "pose"), nothing)
+        return Judged(sum(losses, nothing), terms, error, furthest <= 1, furthest <= _NEAR)
 
     def body(self, rot6d: Tensor, root: Tensor) -> BodyMotion:
         """The joints that goals are about, in the request's space."""
@@ -79,36 +84,22 @@ class Program:
         weight = torch.cat([like.new_tensor(goal.mask).flatten(0, 1) for goal in parts])
         return fitted(points, wanted, weight)
 
-    def _terms(self, body: BodyMotion) -> dict[str, Tensor]:
-        """Unweighted means by name."""
-        terms: dict[str, Tensor] = {}
-        for group in ("pose", "keep"):
-            members = [goal for goal in self.goals if isinstance(goal, Places) and goal.group == group]
-            sums = [goal.total(body) for goal in members]
-            if sums:
-                terms[group] = sum(total for total, _ in sums) / max(sum(count for _, count in sums), 1.0)
+    def _losses(self, body: BodyMotion) -> list[Tensor]:
+        """Each goal's part of the loss [b]: coordinates share one mean, Σ w M |J - C| / Σ M, as in the paper."""
+        sums = {id(goal): goal.total(body) for goal in self.goals if isinstance(goal, Places)}
+        counts = {"pose": 0.0, "keep": 0.0}
         for goal in self.goals:
-            if not isinstance(goal, Places):
-                value = goal.residual(body).mean(-1)
-                terms[goal.term] = terms[goal.term] + value if goal.term in terms else value
-        return terms
-
-    def _weighted(self, body: BodyMotion, terms: dict[str, Tensor]) -> list[Tensor]:
-        """The terms times their weights. Coordinates share one mean, Σ w M |J - C| / Σ M, as in the paper."""
-        result = []
-        for group in ("pose", "keep"):
-            members = [goal for goal in self.goals if isinstance(goal, Places) and goal.group == group]
-            if not members:
-                continue
-            if all(goal.weight == 1 for goal in members):
-                result.append(terms[group])
-                continue
-            sums = [(goal.weight, *goal.total(body)) for goal in members]
-            result.append(sum(weight * total for weight, total, _ in sums) / max(sum(count for *_, count in sums), 1.0))
-        for goal in self.goals:
-            if not isinstance(goal, Places):
-                result.append(goal.weight * goal.residual(body).mean(-1))
-        return result
+            if isinstance(goal, Places):
+                counts[goal.group] += sums[id(goal)][1]
+        return [
+            goal.weight
+            * (
+                sums[id(goal)][0] / max(counts[goal.group], 1.0)
+                if isinstance(goal, Places)
+                else goal.residual(body).mean(-1)
+            )
+            for goal in self.goals
+        ]
 
 
 def _turned_pelvis(rot6d: Tensor, placement: Placement) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from mdtool.editing.goals import BodyMotion, Clear, Goal, Places, describe
 from mdtool.editing.placement import Placement
 from mdtool.editing.plan import Plan
 from mdtool.editing.session import Edited
+from mdtool.editing.trace import Course
 from mdtool.evaluation.control import locality
 from mdtool.evaluation.physical import foot_skating, jitter, penetration, skating_ratio
 from mdtool.motion.motion import Motion
@@ -63,6 +64,8 @@ class EditReport:
     loss: float
     targets: list[TargetRow]
     changes: list[ChangeRow]
+    course: Course | None = None
+    """How the search went; None for a motion that was not searched for."""
 
     @property
     def missed(self) -> list[TargetRow]:
@@ -81,8 +84,8 @@ class EditReport:
 def reports(edited: Edited) -> list[EditReport]:
     """A report per variation."""
     return [
-        report(edited.plan, motion, edited.before, loss)
-        for motion, loss in zip(edited.motions, edited.losses, strict=True)
+        replace(report(edited.plan, motion, edited.before, loss), course=course)
+        for motion, loss, course in zip(edited.motions, edited.losses, edited.courses, strict=True)
     ]
 
 
@@ -196,7 +199,18 @@ def to_json(edited: Edited, found: Sequence[list[EditReport]]) -> dict[str, Any]
                 "changes": [
                     {**asdict(row), "after": None if np.isnan(row.after) else row.after} for row in each.changes
                 ],
+                "search": None if each.course is None else _course_json(each.course),
             }
             for each in own
         ],
     }
+
+
+def _course_json(course: Course) -> dict[str, Any]:
+    """The steps and the losses of a search at each; what is no number is null."""
+
+    def plain(values: list[float]) -> list[float | None]:
+        return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
+
+    losses = {name: plain(values) for name, values in course.losses.items()}
+    return {"steps": course.steps, "losses": losses, "objective_error_m": plain(course.error_m)}

@@ -18,6 +18,7 @@ from mdtool.editing.placement import Placement
 from mdtool.editing.plan import Plan
 from mdtool.editing.program import Program
 from mdtool.editing.regularisers import content_weight, decorrelation_weight
+from mdtool.editing.trace import Course
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import FieldMethod, Method, sample_generators
 from mdtool.methods.generate import Generator
@@ -48,6 +49,8 @@ class Edited:
     before: Motion | None
     """The input, cut to the edit's frames; None for joint places."""
     losses: list[float]
+    courses: list[Course]
+    """How the search for each of them went."""
     steps: int
     """That its longest search took."""
     start: Start
@@ -224,7 +227,12 @@ class _Batch:
         back = torch.cat(order).argsort()
         names = ("loss", "error", "met", "near")
         loss, error, met, near = (torch.cat([getattr(part, name) for part in parts])[back] for name in names)
-        return Judged(loss, {}, error, met, near)
+        goals = dict.fromkeys(name for part in parts for name in part.terms)
+        terms = {
+            name: torch.cat([part.terms.get(name, torch.full_like(part.loss, torch.nan)) for part in parts])[back]
+            for name in goals
+        }
+        return Judged(loss, terms, error, met, near)
 
     def step(self, mode: str) -> None:
         """One step; when the memory runs out, the same again with one sampling step in memory at a time.
@@ -265,10 +273,22 @@ class _Batch:
                 for a, b in ((searching.noise, noise), (last[0], rot6d), (last[1], root))
             )
             judged = Judged(torch.where(usable, final.loss, judged.loss), {}, final.error, final.met)
-        return [self._edited(job, noise, rot6d, root, judged.loss, ended, seconds) for job in self.jobs]
+        courses = searching.trace.courses()
+        return [
+            self._edited(job, noise, rot6d, root, judged.loss, courses[job.rows.start : job.rows.stop], ended, seconds)
+            for job in self.jobs
+        ]
 
     def _edited(
-        self, job: _Job, noise: Tensor, rot6d: Tensor, root: Tensor, loss: Tensor, ended: str, seconds: float
+        self,
+        job: _Job,
+        noise: Tensor,
+        rot6d: Tensor,
+        root: Tensor,
+        loss: Tensor,
+        courses: list[Course],
+        ended: str,
+        seconds: float,
     ) -> Edited:
         plan, rows = job.plan, list(job.rows)
         placement = job.program.placement
@@ -292,7 +312,7 @@ class _Batch:
         told, steps = job.start.warnings(), int(self.searching.lasted[rows].max())
         if ended == "finished" and steps < self.searching.planned:
             ended = "stopped early"
-        return Edited(plan, motions, before, loss[rows].tolist(), steps, job.start, seconds, ended, told)
+        return Edited(plan, motions, before, loss[rows].tolist(), courses, steps, job.start, seconds, ended, told)
 
     # ---- parts --------------------------------------------------------------------------------------------------
 

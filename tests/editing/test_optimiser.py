@@ -120,9 +120,10 @@ def test_targets_that_hold_end_a_search_with_a_cool_down() -> None:
         return judged(linear(noise, rows).loss, tolerance=0.05)
 
     found = search(task, STARTS[:2], Search(steps=300, early_stop=True))
+    found.trace.most = 300
     found.run()
     assert 100 < found.taken < 200
-    rates = torch.stack(found.trace.lr)[:, 0]
+    rates = found.trace.column("lr")[:, 0]
     last = rates[~rates.isnan()]
     assert float(last[-1]) < 0.2 * float(last[-12])
     patient = search(task, STARTS[:2], Search(steps=300))
@@ -138,10 +139,9 @@ def test_a_sample_that_misses_after_its_cool_down_goes_on() -> None:
         return judged(loss, tolerance=2e-3)._replace(near=torch.ones(len(loss), dtype=torch.bool))
 
     found = search(task, STARTS[:2], Search(steps=1000, lr=0.02, early_stop=True))
-    rates = []
-    while not found.done:
-        found.step()
-        rates.append(float(found.trace.lr[-1][0]))
+    found.trace.most = 1000
+    found.run()
+    rates = found.trace.column("lr")[:, 0].tolist()
     fallen = next(step for step in range(80, len(rates)) if rates[step] < 0.05 * rates[60])
     assert max(rates[fallen:]) > 0.5 * rates[60]
     assert float(task(found.noise, torch.arange(2)).loss[0]) < 3e-3
@@ -160,7 +160,7 @@ def test_a_search_that_is_stuck_ends() -> None:
 def test_the_best_noise_is_the_one_with_the_least_loss() -> None:
     found = search(linear, STARTS, Search(steps=5, lr=10.0, warmup=0))
     found.run()
-    losses = torch.stack(found.trace.loss)
+    losses = found.trace.column("objective")
     torch.testing.assert_close(found.best_loss, losses.min(0).values, atol=1e-6, rtol=0)
     best = linear(found.best_noise, torch.arange(8)).loss.double()
     torch.testing.assert_close(best, found.best_loss, atol=1e-6, rtol=0)

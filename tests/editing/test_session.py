@@ -86,6 +86,9 @@ def test_a_batch_of_mixed_edits_gives_what_each_gives_alone() -> None:
     for each, alone in zip(together, (session.edit([one])[0] for one in plans), strict=True):
         np.testing.assert_allclose(each.motions[0].noise, alone.motions[0].noise, atol=1e-3)
         assert each.losses == pytest.approx(alone.losses, abs=1e-3)
+        for name, values in alone.courses[0].losses.items():
+            assert each.courses[0].losses[name] == pytest.approx(values, abs=2e-3)
+        assert set(each.courses[0].losses) == set(alone.courses[0].losses)
 
 
 def test_edits_of_one_input_share_its_start_but_not_another_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
