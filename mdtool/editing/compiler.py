@@ -12,10 +12,11 @@ from mdtool.editing.detour import detour
 from mdtool.editing.document import Document, Key, Problem, Problems
 from mdtool.editing.feasibility import infeasible
 from mdtool.editing.frames import frame_indices, held
-from mdtool.editing.goals import Bound, Clear, Facing, Near, Places, Planted, Speed, Still
+from mdtool.editing.goals import Bound, Clear, Near, Places, Planted, Speed, Still
 from mdtool.editing.joints import joint_index, joint_indices
 from mdtool.editing.keyposes import blend_goal, pose_goal
 from mdtool.editing.obstacles import build_obstacle
+from mdtool.editing.orientation import Facing
 from mdtool.editing.paths import path_goals
 from mdtool.editing.placement import Placement, stands_at
 from mdtool.editing.plan import Plan, TaskName, task_of

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from mdtool.editing.decoding import Decoder
-from mdtool.editing.goals import Places, Turns
+from mdtool.editing.goals import Places
 from mdtool.editing.joints import joint_indices
 from mdtool.editing.optimiser import Judged, NoiseSearch, Search, SeededRandomness
+from mdtool.editing.orientation import Turns
 from mdtool.editing.placement import Placement
 from mdtool.editing.plan import Plan
 from mdtool.editing.program import Program

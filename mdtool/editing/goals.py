@@ -66,6 +66,8 @@ class Goal(abc.ABC):
     """Whether to aim at it to the tolerance; noisy observations and habits are not."""
     term = "goal"
     """Name of its part of the loss."""
+    wish = ""
+    """What it wants of its joints, in a word or two; the term by default."""
     unit = "m"
 
     @abc.abstractmethod
@@ -98,6 +100,7 @@ class Places(Goal):
     """Frames that the request names, when neighbours are drawn along."""
 
     term = "pose"
+    wish = "as given"
 
     def total(self, body: BodyMotion) -> tuple[Coordinate, float]:
         """(Σ |J - C| [...], number of coordinates)."""
@@ -128,6 +131,7 @@ class AlongLine(Goal):
     line: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     """[m, 2] (x, z), close together."""
     term = "path"
+    wish = "on the line"
 
     def residual(self, body: BodyMotion) -> Coordinate:
         """Distance to the nearest point of the line."""
@@ -146,6 +150,7 @@ class Bound(Goal):
     """[K] least coordinate of each joint."""
     below: float | None = None
     term = "limits"
+    wish = "within bounds"
 
     def residual(self, body: BodyMotion) -> Coordinate:
         """How far beyond the bound, averaged over the joints."""
@@ -170,6 +175,7 @@ class Still(Goal):
     """Joints that stay where they are, wherever that is."""
 
     term = "pin"
+    wish = "still"
 
     def residual(self, body: BodyMotion) -> Coordinate:
         """Distance from the mean place over the frames, averaged over the joints."""
@@ -184,6 +190,7 @@ class Planted(Goal):
 
     hard: bool = True
     term = "planted"
+    wish = "not sliding"
     unit = "m/s"
 
     def residual(self, body: BodyMotion) -> Coordinate:
@@ -205,29 +212,6 @@ class Planted(Goal):
     def tolerance(self) -> float:
         """What is not yet a slide, or what `must` says."""
         return CONTACT_SPEED - _STANDING_M_S if self.must is None else self.must
-
-
-@dataclass(frozen=True)
-class Facing(Goal):
-    """The pelvis faces a direction."""
-
-    angle: float = 0.0
-    """Radians; 0 is +z."""
-    term = "facing"
-    unit = "rad"
-
-    def residual(self, body: BodyMotion) -> Coordinate:
-        """1 - cos of the angle between, as an angle near 0: √(2 - 2 cos)."""
-        six = body.rot6d[..., self.frames, 0, :]
-        x, z = six[..., 2], six[..., 0] * six[..., 4] - six[..., 1] * six[..., 3]
-        length = off_axis(x, z)
-        a, b = x / length - float(np.sin(self.angle)), z / length - float(np.cos(self.angle))
-        return root(a**2 + b**2)
-
-    @property
-    def tolerance(self) -> float:
-        """Two degrees."""
-        return float(np.radians(2))
 
 
 @dataclass(frozen=True)
@@ -264,28 +248,6 @@ class Near(Goal):
         pair = body.of(self.joints, self.frames)
         off = pair[..., 0, :] - pair[..., 1, :]
         return (off_axis(off[..., 0], off[..., 1], off[..., 2]) - self.within).clip(0)
-
-
-@dataclass(frozen=True)
-class Turns(Goal):
-    """Local rotations of joints: the angle between, as the chord of the unit matrices."""
-
-    rot6d: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 6)))
-    """[n, K, 6]."""
-    term = "rotations"
-    unit = "rad"
-
-    def residual(self, body: BodyMotion) -> Coordinate:
-        """Geodesic angle of each joint, averaged: 2 asin(‖R - Q‖_F / √8)."""
-        own = body.rot6d[..., self.frames, :, :][..., list(self.joints), :]
-        squared = (_rows(own) - _rows(like(self.rot6d, body.rot6d))) ** 2
-        chord = root(squared.sum((-1, -2))) / 8**0.5
-        return (2 * _arcsine(chord.clip(0, 1 - 1e-6))).mean(-1)
-
-    @property
-    def tolerance(self) -> float:
-        """Five degrees."""
-        return float(np.radians(5))
 
 
 @dataclass(frozen=True)
@@ -334,28 +296,7 @@ def describe(goal: Goal) -> str:
     if isinstance(goal, Places) and len(goal.joints) == 1 and len(goal.frames) == 1:
         wanted = [f"{'xyz'[k]} {goal.values[0, 0, k]:.2f}" for k in range(3) if goal.mask[0, 0, k]]
         return f"{joints} at {', '.join(wanted)}"
-    words = {
-        "pose": "as given",
-        "limits": "within bounds",
-        "pin": "still",
-        "path": "on the line",
-        "planted": "not sliding",
-    }
-    return f"{joints} {words.get(goal.term, goal.term)}"
-
-
-def _rows(rot6d: Any) -> Any:
-    """Three rows of a rotation [..., 3, 3] of its first two [..., 6]."""
-    a, b = rot6d[..., :3], rot6d[..., 3:]
-    if isinstance(rot6d, np.ndarray):
-        return np.stack([a, b, np.cross(a, b)], axis=-2)
-    import torch
-
-    return torch.stack([a, b, torch.linalg.cross(a, b)], dim=-2)
-
-
-def _arcsine(chord: Any) -> Any:
-    return np.arcsin(chord) if isinstance(chord, np.ndarray) else chord.asin()
+    return f"{joints} {goal.wish or goal.term}"
 
 
 def _least(values: Any) -> Any:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mdtool.editing.document import Key
-from mdtool.editing.goals import Goal, Places, Turns
+from mdtool.editing.goals import Goal, Places
 from mdtool.editing.joints import joint_indices
+from mdtool.editing.orientation import Turns, world_rotations
 from mdtool.editing.placement import Placement, stands_at
 from mdtool.editing.request import Target, resolved
 from mdtool.editing.source import load_source
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mdtool.editing.plan import Plan
 
 _M_PER_RADIAN = 0.1
-"""What a radian of a joint's local rotation counts, beside a metre of a joint's place."""
+"""What a radian of a joint's rotation counts, beside a metre of a joint's place."""
 
 
 def pose_goal(plan: Plan, key: Key, target: Target, frames: np.ndarray) -> Goal:
@@ -40,14 +41,16 @@ def pose_goal(plan: Plan, key: Key, target: Target, frames: np.ndarray) -> Goal:
     if not 0 <= first < len(other) or picks[-1] >= len(other):
         raise ValueError(f"{path} has no pose {target.pose.rpartition('#')[2]}: it has frames 0 to {len(other) - 1}")
     joints = joint_indices(target.joints if target.joints is not None else "all")
-    if target.rotations:
-        turns = other.motion.rot6d[picks][:, list(joints)].astype(float)
-        return Turns(key, _M_PER_RADIAN * target.weight, None, frames, joints, turns)
-    world = plan.source.world
-    if target.align == "world":
-        to_start = world.inverse()
-    else:
+    to_start = plan.source.world.inverse()
+    if target.align == "root":
         to_start = _over_the_input(plan, int(frames[0])).after(stands_at(other.motion, first).inverse())
+    if target.rotations is not None:
+        turns = other.motion.rot6d[picks].astype(float)[:, list(joints)]
+        if target.rotations == "world":
+            whole = to_start.motion(other.motion).rot6d[picks].astype(float)
+            turns = world_rotations(whole, joints)[..., :2, :].reshape(*turns.shape)
+        weight = _M_PER_RADIAN * target.weight
+        return Turns(key, weight, None, frames, joints, turns, world=target.rotations == "world")
     values = to_start.done(other.motion.positions()[picks].astype(np.float64))[:, list(joints)]
     return Places(key, target.weight, target.must, frames, joints, values, np.ones(values.shape, bool))
 

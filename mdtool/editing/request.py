@@ -47,6 +47,10 @@ def _space(value: str) -> str:
     return value
 
 
+def _which_rotations(value: Any) -> Any:
+    return {True: "local", False: None}[value] if isinstance(value, bool) else value
+
+
 SPACES = ("start", "world", "current", "pelvis@0")
 Metres = Annotated[float, BeforeValidator(_metres)]
 Length = Annotated[float, BeforeValidator(_metres), Field(ge=0)]
@@ -120,8 +124,9 @@ class Target(Section):
     pose: Pose | None = None
     align: Literal["world", "root"] = "root"
     """Where a pose stands: as in its file, or with its pelvis over that of the motion and facing as it does."""
-    rotations: bool = False
-    """Match the pose's local rotations instead of its joints' places."""
+    rotations: Annotated[Literal["local", "world"] | None, BeforeValidator(_which_rotations)] = None
+    """Match the pose's rotations instead of its joints' places: each joint's against its parent (`true` is local too),
+    or in the world."""
     facing: float | None = Field(None, ge=-360, le=360, allow_inf_nan=False)
     """Degrees about the vertical; 0 is +z, 90 is +x."""
     speed: float | None = Field(None, ge=0, le=12, allow_inf_nan=False)

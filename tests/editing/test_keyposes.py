@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mdtool.editing.compiler import compile_request
-from mdtool.editing.goals import BodyMotion, Goal, Places, Turns
+from mdtool.editing.goals import BodyMotion, Goal, Places
+from mdtool.editing.orientation import Turns
 from mdtool.editing.reading import request_of
 from mdtool.editing.source import Source
 from mdtool.motion.file import read_motions, write_motions

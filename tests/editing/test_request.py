@@ -138,6 +138,10 @@ BAD: dict[str, tuple[str, str]] = {
         HEAD + "targets:\n  - {at: 3, pose: a.h5#1, rotations: true, must: 0.1}\n",
         "edit.yaml:3:5  targets[0]  `must` is in metres and does not go with `facing` or `rotations`",
     ),
+    "other rotations": (
+        HEAD + "targets:\n  - {at: 3, pose: a.h5#1, rotations: global}\n",
+        "edit.yaml:3:27  targets[0].rotations  must be 'local' or 'world', not 'global'",
+    ),
     "a limit's idle word": (
         HEAD + "limits:\n  - {feet: planted, joint: head}\n",
         "edit.yaml:3:5  limits[0]  `joint` goes with above or below: leave it out",
