@@ -16,7 +16,7 @@ from mdtool.editing.goals import Bound, Clear, Near, Places, Planted, Speed, Sti
 from mdtool.editing.joints import joint_index, joint_indices
 from mdtool.editing.keyposes import blend_goal, pose_goal
 from mdtool.editing.obstacles import build_obstacle
-from mdtool.editing.orientation import Facing
+from mdtool.editing.orientation import M_PER_RADIAN, Channels, Facing
 from mdtool.editing.paths import path_goals
 from mdtool.editing.placement import Placement, stands_at
 from mdtool.editing.plan import Plan, TaskName, task_of
@@ -194,6 +194,14 @@ class _Maker:
         if not len(frames):
             raise ValueError("none of the observed frames is in the input")
         self.plan.goals.append(self.observed(("mask", "observed"), frames, joints, "pose"))
+        if seen.rotations is None:
+            return
+        if self.source.motion is None:
+            raise ValueError("joint places show no rotations: leave `rotations` out, or edit a motion file")
+        twisted = joint_indices(seen.rotations)
+        channels = self.source.rot6d[frames][:, list(twisted)]
+        key = ("mask", "observed", "rotations")
+        self.plan.goals.append(Channels(key, M_PER_RADIAN, None, frames, twisted, channels))
 
     def observed(self, key: Key, frames: np.ndarray, joints: tuple[int, ...], group: str) -> Places:
         """Joints where the input has them."""

@@ -9,7 +9,7 @@ import numpy as np
 from mdtool.editing.document import Key
 from mdtool.editing.goals import Goal, Places
 from mdtool.editing.joints import joint_indices
-from mdtool.editing.orientation import Turns, world_rotations
+from mdtool.editing.orientation import M_PER_RADIAN, Turns, world_rotations
 from mdtool.editing.placement import Placement, stands_at
 from mdtool.editing.request import Target, resolved
 from mdtool.editing.source import load_source
@@ -17,9 +17,6 @@ from mdtool.motion.motion import Motion
 
 if TYPE_CHECKING:
     from mdtool.editing.plan import Plan
-
-_M_PER_RADIAN = 0.1
-"""What a radian of a joint's rotation counts, beside a metre of a joint's place."""
 
 
 def pose_goal(plan: Plan, key: Key, target: Target, frames: np.ndarray) -> Goal:
@@ -49,7 +46,7 @@ def pose_goal(plan: Plan, key: Key, target: Target, frames: np.ndarray) -> Goal:
         if target.rotations == "world":
             whole = to_start.motion(other.motion).rot6d[picks].astype(float)
             turns = world_rotations(whole, joints)[..., :2, :].reshape(*turns.shape)
-        weight = _M_PER_RADIAN * target.weight
+        weight = M_PER_RADIAN * target.weight
         return Turns(key, weight, None, frames, joints, turns, world=target.rotations == "world")
     values = to_start.done(other.motion.positions()[picks].astype(np.float64))[:, list(joints)]
     return Places(key, target.weight, target.must, frames, joints, values, np.ones(values.shape, bool))

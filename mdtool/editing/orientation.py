@@ -1,4 +1,4 @@
-"""Goals about which way joints are turned: facing a direction, and rotations as in another pose."""
+"""Goals about which way joints are turned: facing a direction, and rotations as in a pose or a recording."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import numpy as np
 from mdtool.editing.goals import BodyMotion, Goal
 from mdtool.editing.shapes import Coordinate, like, off_axis, root
 from mdtool.motion.skeleton import PARENTS, chains_to
+
+M_PER_RADIAN = 0.1
+"""What a radian of a joint's rotation counts, beside a metre of a joint's place."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,23 @@ class Turns(Goal):
     def tolerance(self) -> float:
         """Five degrees."""
         return float(np.radians(5))
+
+
+@dataclass(frozen=True)
+class Channels(Goal):
+    """Rotations of joints as features hold them, six numbers each: DNO's loss on observed feature channels."""
+
+    rot6d: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 6)))
+    """[n, K, 6]."""
+    hard = False
+    term = "features"
+    wish = "bent as observed"
+    unit = "6D"
+
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """Mean |f - g| over the six numbers of each joint, in the units of MDM's features."""
+        own = body.rot6d[..., self.frames, :, :][..., list(self.joints), :]
+        return abs(own - like(self.rot6d, body.rot6d)).mean((-1, -2))
 
 
 def rotations(rot6d: Any) -> Any:

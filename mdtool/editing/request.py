@@ -242,6 +242,8 @@ class Observed(Section):
     """What the input shows; the rest is made up."""
 
     joints: Joints = "all"
+    rotations: Joints | None = None
+    """Joints whose rotations it shows too, which places alone leave open: a wrist's twist."""
     frames: Frames = "*"
 
 

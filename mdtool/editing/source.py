@@ -63,6 +63,13 @@ class Source:
         return result
 
     @cached_property
+    def rot6d(self) -> np.ndarray:
+        """[T, 24, 6] local rotations, the pelvis' in the space `start`; for a source that has rotations."""
+        assert self.motion is not None
+        result: np.ndarray = self.world.inverse().motion(self.motion).rot6d.astype(np.float64)
+        return result
+
+    @cached_property
     def way(self) -> np.ndarray:
         """[T, 3] places of the pelvis in the space `start`; needs no forward kinematics."""
         places = self.motion.root if self.motion is not None else self.points[:, 0]  # type: ignore[index]

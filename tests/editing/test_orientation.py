@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from mdtool.editing.compiler import compile_request
+from mdtool.editing.document import Problems
 from mdtool.editing.goals import BodyMotion
-from mdtool.editing.orientation import Turns, rotations, world_rotations
+from mdtool.editing.orientation import Channels, Turns, rotations, world_rotations
 from mdtool.editing.placement import Placement, heading
 from mdtool.editing.reading import request_of
+from mdtool.editing.report import seen
 from mdtool.editing.session import Session
 from mdtool.editing.source import Source
 from mdtool.methods.generate import Generator
@@ -119,3 +121,37 @@ def test_a_search_turns_a_joint_in_the_world(tmp_path: Path, source: Source) -> 
     (edited,) = Session(Generator(fresh(CASES["mdm"]), "raw", "weights"), force=True).edit([plan])
     losses = edited.courses[0].losses["targets[0]"]
     assert min(losses) < 0.9 * losses[0]
+
+
+def test_observed_channels_are_an_l1_mean_over_six_numbers() -> None:
+    """Row [1, 0, 0] becomes [0, 0, 1] by a quarter turn: 2 of 6 numbers are off by 1, of one of two joints."""
+    goal = Channels((), 1.0, None, np.array([2]), (0, WRIST), UPRIGHT[2:3, [0, WRIST]])
+    assert goal.residual(body(j21=90)) == pytest.approx([(2 / 6) / 2])
+    assert goal.residual(body(j19=90)) == pytest.approx([0])
+    torched = goal.residual(BodyMotion(None, {}, torch.from_numpy(body(j21=90).rot6d), 20.0))
+    assert float(torched) == pytest.approx(1 / 6)
+
+
+def test_a_mask_observes_rotations_where_the_input_has_them(source: Source) -> None:
+    values = {"version": 1, "mask": {"observed": {"joints": "six", "rotations": ["wrists", "pelvis"], "frames": "3-9"}}}
+    plan = compile_request(*request_of({**values, "run": {"steps": 8, "select": "best"}}, "edit.yaml"), source, 60)
+    places, channels = plan.goals
+    assert isinstance(channels, Channels)
+    assert (plan.task, channels.joints, channels.frames.tolist()) == ("complete", (0, 20, WRIST), [*range(3, 10)])
+    motion = source.motion
+    assert motion is not None
+    np.testing.assert_allclose(channels.rot6d[:, 1:], motion.rot6d[3:10][:, [20, WRIST]], atol=1e-6)
+    turned = heading(channels.rot6d[4, 0]) - heading(motion.rot6d[7, 0]) + source.world.yaw
+    assert np.exp(1j * turned) == pytest.approx(1, abs=1e-5)
+    assert float(np.mean(channels.error(seen(plan, motion)))) == pytest.approx(0, abs=1e-6)
+    (edited,) = Session(Generator(fresh(CASES["mdm"]), "raw", "weights"), force=True).edit([plan])
+    losses = edited.courses[0].losses["mask.observed.rotations"]
+    assert min(losses) < losses[0]
+    assert places.key == ("mask", "observed")
+
+
+def test_joint_places_show_no_rotations(source: Source) -> None:
+    values = {"version": 1, "mask": {"observed": {"rotations": "wrists"}}}
+    points = Source(None, source.positions, 20.0, "places")
+    with pytest.raises(Problems, match="joint places show no rotations: leave `rotations` out"):
+        compile_request(*request_of(values, "edit.yaml"), points, 60)
