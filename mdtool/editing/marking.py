@@ -68,8 +68,7 @@ def _solid(shape: Shape, obstacle: Obstacle, world: Placement) -> Solid:
     drawn = _outline(shape)
     assert drawn is not None
     outline, low, high = drawn
-    moving = bool(np.ptp(obstacle.shift, axis=0).max() + np.ptp(obstacle.yaw) > 0)
-    frames = range(len(obstacle.yaw)) if moving else range(1)
+    frames = range(len(obstacle.yaw)) if obstacle.moves else range(1)
     places = []
     for frame in frames:
         x, y, z = obstacle.shift[frame]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +46,37 @@ class Obstacle:
     shift: np.ndarray
     """[T, 3], metres."""
     yaw: np.ndarray
-    """[T], radians about the vertical through the shape's own origin."""
+    """[T], radians about the vertical through the shape's own origin; of a tilted one where its z axis heads."""
     name: str = ""
     """What the request calls the shape."""
+    turn: np.ndarray | None = None
+    """[T, 3, 3] rotations about the shape's own origin, where it tilts."""
 
     def distance(self, points: Any) -> Coordinate:
         """Metres from points [..., T, K, 3] of frame t to the surface in frame t; [..., T, K]."""
         shift, yaw = self.shift[:, None], self.yaw[:, None]
         x, y, z = (points[..., axis] - like(shift[..., axis], points) for axis in range(3))
-        x, z = turned(x, z, -yaw)
+        if self.turn is None:
+            x, z = turned(x, z, -yaw)
+        else:
+            rows = like(self.turn[:, None], points)
+            x, y, z = (
+                rows[..., 0, axis] * x + rows[..., 1, axis] * y + rows[..., 2, axis] * z for axis in range(3)
+            )  # the inverse is the transpose
         return self.shape.distance(x, y, z)
+
+    @property
+    def moves(self) -> bool:
+        """Whether it is elsewhere, or otherwise turned, in some frames."""
+        parts = (self.shift, self.yaw, self.yaw[:1] if self.turn is None else self.turn)
+        return any(np.ptp(part, axis=0).max() > 0 for part in parts)
+
+    def still(self, frame: int) -> Obstacle:
+        """As it is in one frame."""
+        one = [frame]
+        return replace(
+            self, shift=self.shift[one], yaw=self.yaw[one], turn=None if self.turn is None else self.turn[one]
+        )
 
 
 def nearest(obstacles: list[Obstacle], points: Any) -> Coordinate:
@@ -84,8 +105,23 @@ def build_obstacle(spec: SolidSpec, frames: int, beside: str, world: Placement) 
     frame = np.arange(frames)
     places = np.array([key[1] for key in keys], dtype=np.float64)
     shift = np.stack([np.interp(frame, times, places[:, axis]) for axis in range(3)], axis=1)
-    yaws = np.unwrap(np.radians([float(key[2]) if len(key) > 2 else 0.0 for key in keys]))  # the shorter way round
-    return Obstacle(build_shape(spec, frames, beside, world), shift, np.interp(frame, times, yaws), spec.kind)
+    shape, angles = build_shape(spec, frames, beside, world), [key[2] if len(key) > 2 else 0.0 for key in keys]
+    if not any(isinstance(angle, list) for angle in angles):
+        yaws = np.unwrap(np.radians(angles))  # the shorter way round
+        return Obstacle(shape, shift, np.interp(frame, times, yaws), spec.kind)
+    turn = _turns(frame, times, [angle if isinstance(angle, list) else [angle, 0.0, 0.0] for angle in angles])
+    return Obstacle(shape, shift, np.unwrap(np.arctan2(turn[:, 0, 2], turn[:, 2, 2])), spec.kind, turn)
+
+
+def _turns(frame: np.ndarray, times: np.ndarray, angles: list[list[float]]) -> np.ndarray:
+    """Rotations [T, 3, 3] R_y(yaw) R_x(pitch) R_z(roll) of degrees at key times, by slerp between them."""
+    from scipy.spatial.transform import Rotation, Slerp
+
+    keys = Rotation.from_euler("YXZ", np.array(angles, dtype=np.float64), degrees=True)
+    if len(times) == 1:
+        return np.repeat(keys.as_matrix(), len(frame), axis=0)
+    matrices: np.ndarray = Slerp(times, keys)(frame.clip(times[0], times[-1])).as_matrix()
+    return matrices
 
 
 def build_shape(spec: ShapeSpec, frames: int, beside: str, world: Placement) -> Shape:

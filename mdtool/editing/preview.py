@@ -132,10 +132,10 @@ def _ground(plan: Plan, floor: _Floor) -> Image.Image:
     for goal in plan.goals:
         if not isinstance(goal, Clear):
             continue
-        moving = any(np.ptp(each.shift, axis=0).max() + np.ptp(each.yaw) > 0 for each in goal.obstacles)
+        moving = any(each.moves for each in goal.obstacles)
         moments = np.unique(np.linspace(0, plan.frames - 1, _GHOSTS).astype(int)) if moving else np.zeros(1, int)
         for frame in moments:
-            distance = nearest([_still(each, frame) for each in goal.obstacles], _at_height(x, z))[0]
+            distance = nearest([each.still(frame) for each in goal.obstacles], _at_height(x, z))[0]
             distance = distance.reshape(side, side)
             share = 1.0 if not moving else 0.35 + 0.65 * frame / max(plan.frames - 1, 1)
             for limit, colour in ((goal.safe, _SAFE), (0.0, _SOLID)):
@@ -149,15 +149,10 @@ def _at_height(x: np.ndarray, z: np.ndarray) -> np.ndarray:
     return np.stack([x.ravel(), np.full(x.size, _HEIGHT_M), z.ravel()], axis=1)[None]
 
 
-def _still(obstacle: Obstacle, frame: int) -> Obstacle:
-    """An obstacle as it is in one frame."""
-    return Obstacle(obstacle.shape, obstacle.shift[frame : frame + 1], obstacle.yaw[frame : frame + 1], obstacle.name)
-
-
 def _name_obstacle(obstacle: Obstacle, floor: _Floor, labels: _Labels) -> None:
     """Its name in the middle of what is seen of it in its last frame."""
     x, z = floor.cells(_SIDE_PX // 8)
-    inside = _still(obstacle, -1 + len(obstacle.shift)).distance(_at_height(x, z))[0].reshape(x.shape) < 0
+    inside = obstacle.still(-1).distance(_at_height(x, z))[0].reshape(x.shape) < 0
     if inside.any():
         labels.put(obstacle.name, *floor.pixel(np.array([x[inside].mean(), z[inside].mean()])), _INK, beside=False)
 

@@ -175,7 +175,9 @@ class SolidSpec(ShapeSpec):
     """An obstacle: its shape, how it moves, and how far to stay away from it."""
 
     move: Annotated[list[list[Any]], Field(min_length=1)] | None = None
-    """[frame, [x, y, z]] or [frame, [x, y, z], yaw in degrees]: shifts it, linearly between these frames."""
+    """[frame, [x, y, z]], [frame, [x, y, z], yaw] or [frame, [x, y, z], [yaw, pitch, roll]]: it is turned about its own
+    origin (roll about z first, then pitch about x, then yaw about y; degrees) and shifted; by slerp, and linearly,
+    between these frames."""
     safe: Annotated[float, BeforeValidator(_number), Field(ge=0)] = 0.10
     """Metres between the body's skin and the obstacle."""
     joints: Joints = "all"
@@ -188,8 +190,18 @@ class SolidSpec(ShapeSpec):
     @model_validator(mode="after")
     def _readable(self) -> SolidSpec:
         for place, key in enumerate(self.move or []):
-            ok = len(key) in (2, 3) and isinstance(key[1], list) and len(key[1]) == 3
-            numbers = [key[0], *key[1], *key[2:]] if ok else []
-            if not ok or not all(isinstance(n, int | float) and abs(n) < 1e5 for n in numbers):
-                raise ValueError(f"move[{place}] must be [frame, [x, y, z]] or [frame, [x, y, z], yaw], not {key}")
+            if not _is_pose(key):
+                raise ValueError(
+                    f"move[{place}] must be [frame, [x, y, z]], with a yaw or [yaw, pitch, roll] in degrees behind it "
+                    f"or not; not {key}"
+                )
         return self
+
+
+def _is_pose(key: list[Any]) -> bool:
+    """Whether this is a key frame of `move`."""
+    if len(key) not in (2, 3) or not isinstance(key[1], list) or len(key[1]) != 3:
+        return False
+    angles = key[2] if len(key) == 3 and isinstance(key[2], list) and len(key[2]) == 3 else key[2:]
+    numbers = [key[0], *key[1], *angles]
+    return all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < 1e5 for n in numbers)

@@ -110,6 +110,40 @@ def test_a_turning_box_takes_the_shorter_way_round() -> None:
     assert quarter.distance(np.tile([0.0, 0.5, 0.9], (11, 1, 1)))[0, 0] == pytest.approx(-0.1, abs=1e-6)
 
 
+def test_a_tilting_plank_is_where_slerp_turns_it() -> None:
+    """An upright plank falls forwards about its foot: by 90 degrees in 10 frames, evenly."""
+    plank = built(box={"size": [0.4, 2, 0.2]}, move=[[0, [1, 0, 0]], [10, [1, 0, 0], [0, 90, 0]]])
+    angle = np.radians(9.0 * np.arange(11))
+    tip = np.stack([np.ones(11), 2.5 * np.cos(angle), 2.5 * np.sin(angle)], axis=1)[:, None]
+    np.testing.assert_allclose(plank.distance(tip)[:, 0], 0.5, atol=1e-9)
+    side = tip * [1, 0.4, 0.4] + [0.7, 0, 0]
+    points = torch.from_numpy(side).requires_grad_()
+    distance = plank.distance(points)
+    np.testing.assert_allclose(distance.detach().numpy()[:, 0], 0.5, atol=1e-9)
+    distance.sum().backward()
+    np.testing.assert_allclose(points.grad, np.tile([1.0, 0, 0], (11, 1, 1)), atol=1e-9)
+
+
+def test_yaw_pitch_and_roll_turn_about_the_vertical_last() -> None:
+    """Rolled by 90° its height lies along -x; then pitched, which leaves x; then yawed, which takes -x to +z."""
+    rod = built(capsule={"start": [0, 0, 0], "end": [0, 2, 0], "radius": 0.1}, move=[[0, [0, 1, 0], [90, 50, 90]]])
+    np.testing.assert_allclose(rod.distance(np.tile([0.0, 1.0, 2.5], (11, 1, 1)))[:, 0], 0.4, atol=1e-9)
+    assert not rod.moves
+    upright = built(box={"size": [2, 1, 0.2]}, move=[[0, [0, 0, 0], 0], [10, [0, 0, 0], 60]])
+    slerped = built(box={"size": [2, 1, 0.2]}, move=[[0, [0, 0, 0], [0, 0, 0]], [10, [0, 0, 0], 60]])
+    points = np.random.default_rng(1).uniform(-2, 2, (11, 50, 3))
+    np.testing.assert_allclose(slerped.distance(points), upright.distance(points), atol=1e-9)
+    np.testing.assert_allclose(slerped.yaw, upright.yaw, atol=1e-9)
+    assert slerped.moves
+    np.testing.assert_allclose(slerped.still(7).distance(points[7:8]), upright.distance(points)[7:8], atol=1e-9)
+
+
+@pytest.mark.parametrize("key", [[0, [0, 0]], [0, [0, 0, 0], [1, 2]], [0, [0, 0, 0], "x"], [0, [0, 0, 0], [1, 2, "x"]]])
+def test_a_pose_that_is_none_is_refused(key: list[object]) -> None:
+    with pytest.raises(ValueError, match=r"move\[0\] must be \[frame, \[x, y, z\]\], with a yaw or"):
+        built(box={"size": [1, 1, 1]}, move=[key])
+
+
 def test_a_box_stands_on_the_floor() -> None:
     box = built(box={"at": [1, 2], "size": [1, 0.8, 1]})
     assert box.distance(np.tile([1.0, 0.9, 2.0], (11, 1, 1)))[0, 0] == pytest.approx(0.1)
