@@ -157,7 +157,7 @@ def _follow(
         edited = session.edit([plan], seconds, progress, anchors=[anchor])[0]
     history = (
         *last.history,
-        replace(last, motions=[motion], losses=[last.losses[best]], courses=[last.courses[best]], history=()),
+        last.alone(best),
     )
     warnings = [*last.warnings, *edited.warnings]
     return replace(edited, before=first.before, warnings=warnings, history=history)

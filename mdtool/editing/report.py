@@ -66,6 +66,8 @@ class EditReport:
     changes: list[ChangeRow]
     course: Course | None = None
     """How the search went; None for a motion that was not searched for."""
+    restarts: Sequence[float] = ()
+    """What the searches came to, of which this is the least."""
 
     @property
     def missed(self) -> list[TargetRow]:
@@ -84,8 +86,10 @@ class EditReport:
 def reports(edited: Edited) -> list[EditReport]:
     """A report per variation."""
     return [
-        replace(report(edited.plan, motion, edited.before, loss), course=course)
-        for motion, loss, course in zip(edited.motions, edited.losses, edited.courses, strict=True)
+        replace(report(edited.plan, motion, edited.before, loss), course=course, restarts=restarts)
+        for motion, loss, course, restarts in zip(
+            edited.motions, edited.losses, edited.courses, edited.restarts, strict=True
+        )
     ]
 
 
@@ -193,6 +197,7 @@ def to_json(edited: Edited, found: Sequence[list[EditReport]]) -> dict[str, Any]
             {
                 "name": each.name,
                 "loss": each.loss,
+                "restarts": [None if np.isnan(loss) else loss for loss in each.restarts],
                 "objective_error_m": None if np.isnan(each.objective_error) else each.objective_error,
                 "missed": [row.key for row in each.missed],
                 "targets": [asdict(row) for row in each.targets],

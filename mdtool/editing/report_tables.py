@@ -10,9 +10,11 @@ from mdtool.editing.report import EditReport
 
 def target_table(report: EditReport) -> Table:
     """Wanted and reached."""
-    table = Table(
-        "request", "wants", "frames", "before", "after", "worst", "must", title=report.name, title_justify="left"
-    )
+    title, count = report.name, len(report.restarts)
+    if count > 1:
+        others = ", ".join(f"{loss:.4g}" for loss in sorted(report.restarts)[1:])
+        title += f": best of {count} restarts, objective {report.loss:.4g} (others {others})"
+    table = Table("request", "wants", "frames", "before", "after", "worst", "must", title=title, title_justify="left")
     for row in report.targets:
         scale, unit = {"m": (100.0, "cm"), "rad": (180 / np.pi, "°")}.get(row.unit, (1.0, row.unit))
         before = "" if row.before is None else f"{scale * row.before:.1f}"

@@ -19,11 +19,13 @@ class Run(Section):
 
     steps: Annotated[int, Field(ge=1, le=20_000)] | Literal["auto"] = "auto"
     variations: int = Field(1, ge=1, le=64)
+    restarts: int = Field(1, ge=1, le=64)
+    """Searches for each result, from starts as far apart as variations'; the one with the least objective is kept."""
     seed: int = Field(0, ge=0)
     sampler: str = Field("ddim-10", pattern=r"^(ddim-\d+|native)$")
     init: Literal["auto", "input", "random"] = "auto"
     init_noise: Annotated[float, Field(ge=0, le=1)] | None = None
-    """How far variations begin from the input's noise, 0 to 1 (all new); 0.2 when there are several."""
+    """How far variations and restarts begin from the input's noise, 0 to 1 (all new); 0.2 when there are several."""
     select: Literal["last", "best"] = "last"
     lr: float = Field(0.05, gt=0, le=1)
     warmup: Annotated[int, Field(ge=0)] | None = None
@@ -48,6 +50,11 @@ class Run(Section):
     precision: Literal["fp32", "bf16"] = "fp32"
     coarse: bool = False
     """Half as many sampling steps in the first half of the search."""
+
+    @property
+    def searches(self) -> int:
+        """How many searches an edit is, all in one batch."""
+        return self.variations * self.restarts
 
     @field_validator("steps", mode="before")
     @classmethod

@@ -51,6 +51,8 @@ class Edited:
     losses: list[float]
     courses: list[Course]
     """How the search for each of them went."""
+    restarts: list[list[float]]
+    """What the searches for each of them came to, of which it is the least."""
     steps: int
     """That its longest search took."""
     start: Start
@@ -60,6 +62,18 @@ class Edited:
     warnings: list[str] = field(default_factory=list)
     history: tuple[Edited, ...] = ()
     """The edits of a chain before this one, oldest first, each with the motion that the next began with."""
+
+    def alone(self, place: int) -> Edited:
+        """The edit with one of its motions, and without those before it."""
+        one = slice(place, place + 1)
+        return replace(
+            self,
+            motions=self.motions[one],
+            losses=self.losses[one],
+            courses=self.courses[one],
+            restarts=self.restarts[one],
+            history=(),
+        )
 
 
 class _Job(NamedTuple):
@@ -123,7 +137,8 @@ class Session:
                     fit = int((seconds - (first_s - began_s)) * _MEASURED / (now_s - first_s))
                     searching.plan(min(searching.planned, max(fit, _MEASURED + 1)))
                 if progress:
-                    progress(searching.taken, searching.planned, float(searching.best_error.mean()))
+                    each = searching.best_error.unflatten(0, (-1, plans[0].request.run.restarts))
+                    progress(searching.taken, searching.planned, float(each.amin(1).mean()))
                 if seconds is not None and now_s - began_s > seconds:
                     ended = "out of time"
                     break
@@ -159,7 +174,7 @@ class _Batch:
         run = plans[0].request.run
         noise, residuals, actions, rngs, drawn = [], [], [], [], []
         for place, plan in enumerate(plans):
-            count = plan.request.run.variations
+            count = plan.request.run.searches
             reference = decoder.features(plan)
             same = id(plan.source), plan.frames, plan.tells_action, plan.random, plan.request.run.seed
             if same not in starts or plan.random:
@@ -247,7 +262,7 @@ class _Batch:
             if mode != "auto" or self.checkpointing:
                 raise MdtoolError(
                     f"the memory of {self.decoder.device} does not hold the search of {len(self.searching.noise)} "
-                    "motions at once: ask for fewer variations, or for a smaller `run.sampler`",
+                    "motions at once: ask for fewer variations or restarts, or for a smaller `run.sampler`",
                     exit_code=1,
                 ) from error
             self.checkpointing = True
@@ -294,14 +309,18 @@ class _Batch:
         placement = job.program.placement
         if placement is None:
             placement = job.program.place(replace(job.program, placement=Placement()).body(rot6d[rows], root[rows]))
+        own_loss = loss[rows].cpu()
+        each = own_loss.unflatten(0, (-1, plan.request.run.restarts))
+        kept = (each.nan_to_num(torch.inf).argmin(1) + torch.arange(0, each.numel(), each.shape[1])).tolist()
         motions = []
-        for place, sample in enumerate(rows):
+        for number, place in enumerate(kept):
+            sample = rows[place]
             clip = Motion(
                 rot6d=rot6d[sample, : plan.frames].float().cpu().numpy(),
                 root=root[sample, : plan.frames].float().cpu().numpy(),
                 fps=plan.fps,
                 action=self.decoder.label(plan),
-                name=f"{plan.source.name}, {plan.task}" + (f" {place}" if len(rows) > 1 else ""),
+                name=f"{plan.source.name}, {plan.task}" + (f" {number}" if len(kept) > 1 else ""),
                 noise=noise[sample].float().cpu().numpy(),
                 betas=None if plan.source.motion is None else plan.source.motion.betas,
             )
@@ -312,23 +331,24 @@ class _Batch:
         told, steps = job.start.warnings(), int(self.searching.lasted[rows].max())
         if ended == "finished" and steps < self.searching.planned:
             ended = "stopped early"
-        return Edited(plan, motions, before, loss[rows].tolist(), courses, steps, job.start, seconds, ended, told)
+        losses, courses = own_loss[kept].tolist(), [courses[place] for place in kept]
+        return Edited(plan, motions, before, losses, courses, each.tolist(), steps, job.start, seconds, ended, told)
 
     # ---- parts --------------------------------------------------------------------------------------------------
 
     def _variations(self, plan: Plan, start: Start, rngs: list[torch.Generator]) -> Tensor:
-        """Latents [B, …] to begin with: z₀ cos a + n sin a for variations, or all new."""
+        """Latents [B, …] to begin with: z₀ cos a + n sin a for variations and restarts, or all new."""
         run, decoder = plan.request.run, self.decoder
-        share = run.init_noise if run.init_noise is not None else _APART if run.variations > 1 else 0.0
+        share = run.init_noise if run.init_noise is not None else _APART if run.searches > 1 else 0.0
         if plan.random:
             return decoder.method.noise(rngs, decoder.frames(plan)).to(decoder.device)
-        noise = start.noise.expand(run.variations, *start.noise.shape).clone()
+        noise = start.noise.expand(run.searches, *start.noise.shape).clone()
         if not share:
             return noise
         fresh = decoder.method.noise(rngs, decoder.frames(plan)).to(noise)
         angle = share * np.pi / 2
         mixed = noise * float(np.cos(angle)) + fresh * float(np.sin(angle))
-        return torch.cat([noise[:1], mixed[1:]]) if run.variations > 1 else mixed
+        return torch.cat([noise[:1], mixed[1:]]) if run.searches > 1 else mixed
 
     def _residual(self, plan: Plan, start: Start, reference: Tensor | None) -> Tensor | None:
         """What the start's noise loses of the input [B, …], to be added to every decoded motion."""
@@ -336,7 +356,7 @@ class _Batch:
             return None
         with torch.no_grad():
             lost = reference - self.decoder.decode(plan, start.noise[None], self.decoder.action(plan, 1))
-        return lost.expand(plan.request.run.variations, *lost.shape[1:])
+        return lost.expand(plan.request.run.searches, *lost.shape[1:])
 
     @staticmethod
     def _stacked(residuals: Sequence[Tensor | None]) -> Tensor | None:

@@ -219,6 +219,18 @@ def test_variations_and_clips_make_one_file() -> None:
     assert len(motions.provenance["marks"]) == 4
 
 
+def test_restarts_make_one_motion_and_are_told() -> None:
+    text = TARGET + "run: {restarts: 3}\n"
+    printed = done("edit", "sample.h5", "--request", request(text), "--report", "report.json", *QUICK)
+    (found,) = json.loads(Path("report.json").read_text())["edits"][0]["variations"]
+    assert len(read_motions("edited.h5")) == 1
+    assert found["loss"] == min(found["restarts"])
+    assert len(found["restarts"]) == 3
+    assert "best of 3 restarts" in printed
+    bad = mdtool("edit", "sample.h5", "--request", request(TARGET + "run: {restarts: 0}\n"), *QUICK)
+    assert (bad.code, bad.err.split("  ")[0]) == (2, "mdtool: edit.yaml:4:7")
+
+
 def test_a_generated_input() -> None:
     done("edit", "--request", request(TARGET + "input: {generate: {action: wave, seed: 3}}\n"), *QUICK)
     motions = read_motions("edited.h5")

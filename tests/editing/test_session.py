@@ -15,6 +15,8 @@ from mdtool.editing.document import Problems
 from mdtool.editing.goals import Places
 from mdtool.editing.plan import Plan
 from mdtool.editing.reading import request_of
+from mdtool.editing.report import reports, to_json
+from mdtool.editing.report_tables import target_table
 from mdtool.editing.sampled import sampled_source
 from mdtool.editing.session import Session
 from mdtool.editing.source import Source
@@ -154,6 +156,34 @@ def test_variations_differ_without_being_asked_to() -> None:
     assert np.abs(noise[1] - noise[2]).max() > 0.1
     (alone,) = session.edit([plan({**values, "run": {"steps": 2, "fit_steps": 2}}, recorded())])[0].motions
     np.testing.assert_allclose(noise[0], alone.noise, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["mdm", "nerm"])
+def test_of_restarts_the_best_is_kept_and_all_are_told(name: str) -> None:
+    """Four restarts are four variations of which the best stays; two variations of two, the best of each two."""
+    session = Session(Generator(fresh(CASES[name]), "raw", "weights"), force=True)
+    values = {"targets": [{"at": 30, "joint": "right_wrist", "y": 1.3}]}
+    run = {"steps": 3, "fit_steps": 0, "init_noise": 0.8}
+    (all_four,) = session.edit([plan({**values, "run": {**run, "variations": 4}}, recorded())])
+    losses = np.array(all_four.losses)
+    assert len(set(losses.round(6))) == 4
+    assert all_four.restarts == [[loss] for loss in all_four.losses]
+    for count, expected in ((1, [losses.argmin()]), (2, [losses[:2].argmin(), 2 + losses[2:].argmin()])):
+        restarted = {**run, "variations": count, "restarts": 4 // count}
+        (edited,) = session.edit([plan({**values, "run": restarted}, recorded())])
+        assert np.array(edited.restarts).ravel() == pytest.approx(losses)
+        assert edited.losses == pytest.approx(losses[expected].tolist())
+        assert [course.losses["objective"][-1] for course in edited.courses] == pytest.approx(
+            [all_four.courses[place].losses["objective"][-1] for place in expected]
+        )
+        for motion, place in zip(edited.motions, expected, strict=True):
+            np.testing.assert_array_equal(motion.noise, all_four.motions[place].noise)
+        (found, *_) = reports(edited)
+        assert (f"best of {4 // count} restarts" in str(target_table(found).title), found.loss) == (
+            True,
+            edited.losses[0],
+        )
+        assert to_json(edited, [reports(edited)])["variations"][0]["restarts"] == edited.restarts[0]
 
 
 @pytest.mark.parametrize(("name", "lines"), [("emdm", 2), ("mdm", 0)])
