@@ -2,8 +2,11 @@
 
     python examples/edm_ladder.py motions.h5 runs/recogniser --out ladder.json --plot gradients.png
 
-Every rung is trained alike on clips of 32 to 64 frames and judged by FID against the training recordings (with the
-distance of two draws of recordings as floor), the physical card, and how far its raw rotations are from rotations.
+Every rung is trained alike, with three seeds, on clips of 32 to 64 frames, and judged by FID against the training
+recordings (with the distance of two draws of recordings as floor), the physical card, and what is raw in its output:
+how far rotations are from rotations and, where the data have body shapes, a shape from one shape; limbs in mm with
+--body. The file is written after every rung, and the same line goes on where it was stopped; the table at the end is
+that of all there is.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,33 +23,30 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mdtool.atomic import write_bytes, write_text
+from mdtool.body.choice import named_body
 from mdtool.config import TrainConfig, load_preset
 from mdtool.data.windows import draw_windows
 from mdtool.evaluation.distribution import fid
 from mdtool.evaluation.physical import measure
+from mdtool.evaluation.raw_output import BoneLengths, raw_card
+from mdtool.evaluation.results import Spread
 from mdtool.losses.balanced import Balance
 from mdtool.methods.balanced_edm import BalancedEDM
-from mdtool.methods.contract import Method, sample_generators, step_generator
+from mdtool.methods.contract import Method, step_generator
 from mdtool.methods.generate import Generator
 from mdtool.methods.registry import build_generator
 from mdtool.motion.feature_groups import GROUPS
-from mdtool.motion.file import read_motions
-from mdtool.motion.motion import TRAIN, MotionSet
+from mdtool.motion.file import file_sha256, read_motions
+from mdtool.motion.motion import TEST, TRAIN, MotionSet
 from mdtool.report.plots import COLOURS, figure_png
 from mdtool.training.batches import WindowSource
 from mdtool.training.loop import Trainer
 from mdtool.training.run import LoadedRecogniser, load_recogniser
 
-UNET = {
-    "frames": 64,
-    "shortest": 32,
-    "channels": 32,
-    "multipliers": [1, 2, 2],
-    "blocks": 1,
-    "attention": [2],
-    "head_channels": 64,
-}
-"""The size of every rung; the rest is the method's own defaults, as published, and not a preset's."""
+UNET = {"frames": 64, "shortest": 32, "multipliers": [1, 1], "blocks": 1, "attention": [1], "head_channels": 32}
+"""The size of every rung but its width; the rest is the method's own defaults, as published, and not a preset's."""
+WIDTH = 160
+"""Channels: more than the 145 features, whose noise must pass (docs/balanced-edm.md)."""
 PLAIN = {"balance": "edm2", "per_group": False, "dimension_weights": "off"}
 RUNGS: dict[str, dict[str, Any]] = {
     "z-score by group, EDM2 weights": {**PLAIN, "normaliser": "hml_z"},
@@ -57,10 +57,35 @@ RUNGS: dict[str, dict[str, Any]] = {
     "the printed formula (literal)": {"balance": "literal"},
 }
 WHOLE = "+ dimension weights"
-"""The rung with everything, whose gradients and round trip are measured."""
+"""The rung with everything, whose gradients, round trip and likelihood are measured."""
+RIVAL = "MDM without actions"
+EVERYTHING = (*RUNGS, RIVAL)
 BALANCES: tuple[Balance, ...] = ("edm2", "literal", "consistent")
 MDM = {"conditional": False, "guidance": 1.0, "width": 128, "layers": 4, "feedforward": 256}
 BATCH = 16
+ODE_STEPS = (8, 16, 32, 64)
+LEVELS = 12
+"""Noise levels at which gradients are measured."""
+COLUMNS = {
+    "fid": "FID", "foot skating": "foot skating, %", "skating below 5 cm": "skating below 5 cm, %",
+    "jitter": "jitter, m/s³",
+    "raw columns, length": "raw columns, length, % off", "raw columns, angle": "raw columns, angle, % off",
+    "raw shape spread": "raw shape spread, % of data", "raw limb length σ": "raw limb length σ, mm",
+    "training_cpu_s": "training, s",
+}  # fmt: skip
+"""What the table shows of each rung."""
+CARD = ("foot skating", "skating below 5 cm", "jitter")
+
+
+class Judge(NamedTuple):
+    """What every rung is measured by."""
+
+    recogniser: LoadedRecogniser
+    motions: MotionSet
+    real: np.ndarray
+    """Features of windows of the training recordings."""
+    count: int
+    bone_lengths: BoneLengths | None
 
 
 def train(
@@ -82,39 +107,31 @@ def features_of(judge: LoadedRecogniser, motions: MotionSet, clips: np.ndarray, 
         return judge.features_and_logits(torch.from_numpy(rot6d), torch.from_numpy(root))[0].double().numpy()
 
 
-def judged(method: Method, judge: LoadedRecogniser, real: np.ndarray, count: int, seed: int) -> dict[str, float]:
-    """FID, physical card and rotation residuals of `count` samples, and milliseconds of processor time for each."""
-    method.eval()
+def judged(method: Method, judge: Judge, seed: int) -> dict[str, float]:
+    """FID, physical card and what is raw in samples, and milliseconds of processor time for each."""
     generator = Generator(method, "ema", "")
     started = time.process_time()
-    made = generator.sample([0] * count, seed, batch=64)
+    made = generator.sample([0] * judge.count, seed, batch=64)
     took = time.process_time() - started
-    features = features_of(judge, made, np.arange(count), seed)
     card = measure(made)
-    with torch.no_grad():
-        rows = method.to_raw_motion(method.decode(method.noise(sample_generators(seed, 0, 64)), None))[0]
-    first, second = rows.unflatten(-1, (2, 3)).unbind(-2)
+    raw = raw_card(generator, seed, min(64, judge.count), judge.motions.betas, judge.bone_lengths)
     return {
-        "fid": fid(features, real),
-        "skating": float(np.nanmean(card["foot skating"])),
-        "jitter": float(np.nanmean(card["jitter"])),
-        "column_length": float((first.norm(dim=-1) - 1).abs().mean()),
-        "column_angle": float((first * second).sum(-1).abs().mean()),
-        "cpu_ms_per_clip": 1000 * took / count,
+        "fid": fid(features_of(judge.recogniser, made, np.arange(judge.count), seed), judge.real),
+        **{name: float(np.nanmean(card[name])) for name in CARD},
+        **{row.metric: row.mean for row in raw},
+        "cpu_ms_per_clip": 1000 * took / judge.count,
         "calls": method.describe().network_calls,
     }
 
 
-def gradients(
-    method: BalancedEDM, source: WindowSource, balance: Balance, bins: int = 12, batches: int = 2
-) -> dict[str, list[float]]:
+def gradients(method: BalancedEDM, source: WindowSource, balance: Balance, batches: int = 2) -> dict[str, list[float]]:
     """Mean length of the loss's gradient by noise level: of the output, by group, and of all weights.
 
     Args:
         balance: weights to try on the network as it is; what it expects of its errors does not depend on them.
     """
     method.eval()
-    levels = torch.logspace(-2, 1.3, bins)
+    levels = torch.logspace(-2, 1.3, LEVELS)
     found: dict[str, list[float]] = {"sigma": levels.tolist(), "weights": [], **{group.name: [] for group in GROUPS}}
     parameters = list(method.network.parameters())
     own = method.config
@@ -154,92 +171,132 @@ def gradient_plot(gradients: dict[str, dict[str, list[float]]]) -> Figure:
     return figure
 
 
-def round_trip(method: BalancedEDM, source: WindowSource) -> dict[int, float]:
-    """Relative error of real windows after inversion and sampling with as many steps, by steps."""
-    method.eval()
-    batch = source.batch(3)
-    x = method.from_motion(batch.rot6d[:6], batch.root[:6])
-    scale = (x - x.mean(-1, keepdim=True)).norm()
-    with torch.no_grad():
-        return {
-            steps: float((method.decode(method.invert(x, None, steps=steps), None, steps=steps) - x).norm() / scale)
-            for steps in (8, 16, 32, 64)
-        }
+def along_the_ode(method: BalancedEDM, motions: MotionSet) -> dict[str, dict[int, float]]:
+    """By steps, of held-out windows: error of inverting and sampling over their movement; NLL in nats a number."""
+    split = TEST if (motions.split == TEST).any() else TRAIN
+    batch = WindowSource(motions, split, method.frames, 6, 0, labelled=False).batch(0)
+    x = method.from_motion(batch.rot6d, batch.root)
+    x = x if batch.betas is None else method.with_betas(x, batch.betas)
+    scale, found = (x - x.mean(-1, keepdim=True)).norm(), {"round_trip": {}, "nll": {}}
+    numbers = float((method.normaliser.active * method.normaliser.sizes).sum()) * x.shape[-1]
+    for steps in ODE_STEPS:
+        with torch.no_grad():
+            again = method.decode(method.invert(x, None, steps=steps), None, steps=steps)
+        found["round_trip"][steps] = float((again - x).norm() / scale)
+        likely = method.log_likelihood(x, None, torch.Generator().manual_seed(0), steps=steps)
+        found["nll"][steps] = -float(likely.mean()) / numbers
+    return found
+
+
+def settings_of(asked: argparse.Namespace, recogniser_sha256: str) -> dict[str, Any]:
+    """What rungs of one file must share."""
+    return {
+        "data": file_sha256(asked.data), "recogniser": recogniser_sha256, "steps": asked.steps, "count": asked.count,
+        "width": asked.width, "lr": asked.lr, "batch": BATCH,
+    }  # fmt: skip
+
+
+def conflict(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Why rungs of these settings cannot stand in one table; empty where they can."""
+    return ", ".join(f"{name} {before.get(name)} and not {now[name]}" for name in now if before.get(name) != now[name])
+
+
+def trained(name: str, seed: int, asked: argparse.Namespace, motions: MotionSet, budget_s: float) -> tuple[Any, ...]:
+    """(method, trainer, its training windows, processor seconds) of a rung."""
+    torch.manual_seed(seed)
+    if name == RIVAL:
+        config = TrainConfig(
+            steps=int(1e6), batch=BATCH, seed=seed, lr=1e-3, warmup_steps=20, weight_decay=0.01, adam_beta2=0.99,
+            grad_clip=1.0, ema=[0.995],
+        )  # fmt: skip
+        method = build_generator("mdm", {**load_preset("small")["model"], **MDM}, motions.actions, 20.0)
+    else:
+        config = TrainConfig(
+            steps=asked.steps, batch=BATCH, seed=seed, lr=asked.lr, lr_final=0.0, warmup_steps=min(20, asked.steps - 1),
+            adam_beta2=0.99, ema=[0.1], ema_kind="power",
+        )  # fmt: skip
+        own = {"channels": asked.width, "mirror": 0.0, "uncertainty_warmup": asked.steps // 10, **RUNGS[name]}
+        method = build_generator("balanced-edm", {**UNET, **own}, [], 20.0)
+    source = WindowSource(motions, TRAIN, method.frames, BATCH, seed, labelled=False, bucket=method.bucket)
+    method.fit_statistics(source.random)
+    return method, *train(method, source, config, budget_s if name == RIVAL else None), source
+
+
+def table_of(table: dict[str, Any]) -> str:
+    """Means and deviations over seeds in Markdown, the recordings first."""
+    shown = [key for key in COLUMNS if any(key in run for runs in table["rungs"].values() for run in runs.values())]
+    lines = ["| rung | seeds | " + " | ".join(COLUMNS[key] for key in shown) + " |", "|---" * (2 + len(shown)) + "|"]
+    real = {**table["real"], "fid": table["floor"]}
+    lines.append("| recordings | – | " + " | ".join(f"{real[key]:.3g}" if key in real else "" for key in shown) + " |")
+    for name in EVERYTHING:
+        runs = list(table["rungs"].get(name, {}).values())
+        spreads = [Spread(tuple(run[key] for run in runs if key in run)) for key in shown]
+        cells = [
+            "" if not s.values else f"{s.mean:.3g}" + ("" if np.isnan(s.std) else f" ± {s.std:.2g}") for s in spreads
+        ]
+        if runs:
+            lines.append(f"| {name} | {len(runs)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def begun(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """The table so far; a new one where there is no file."""
+    if not out.exists():
+        return {"settings": settings, "rungs": {}, "gradients": {}}
+    table: dict[str, Any] = json.loads(out.read_text())
+    odd = conflict(table.get("settings", {}), settings)
+    if odd:
+        raise SystemExit(f"{out} is of other settings ({odd}): name another --out")
+    return table
 
 
 def main() -> None:
-    """Run what the command line asks for, and write after every rung."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run what the command line asks for and is not there yet, and write after every rung."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("recogniser", type=Path)
     parser.add_argument("--out", type=Path, default=Path("ladder.json"))
-    parser.add_argument("--steps", type=int, default=800)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--count", type=int, default=384)
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--count", type=int, default=384, help="Samples that are judged.")
+    parser.add_argument("--width", type=int, default=WIDTH, help="Channels of every rung.")
+    parser.add_argument("--lr", type=float, default=2e-2)
     parser.add_argument("--rungs", type=int, nargs="*", help="Some of them, by place and in this order; 6 is MDM.")
     parser.add_argument("--plot", type=Path, help="Picture of the gradients by noise level.")
+    parser.add_argument("--body", type=Path, help="Body model whose limbs are measured, for data with body shapes.")
     parser.add_argument("--budget-s", type=float, default=60.0, help="Processor seconds of MDM, if it comes first.")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    motions, judge = read_motions(asked.data), load_recogniser(asked.recogniser)
-    clips = np.flatnonzero(motions.split == TRAIN)
-    rng = np.random.default_rng(0)
-    real, again = (features_of(judge, motions, rng.choice(clips, 2 * asked.count), seed) for seed in (1, 2))
-    floor = fid(again[: asked.count], real)
-    table: dict[str, Any] = {"floor": floor, "count": asked.count, "steps": asked.steps, "rungs": {}, "gradients": {}}
+    motions, recogniser = read_motions(asked.data), load_recogniser(asked.recogniser)
+    table = begun(asked.out, settings_of(asked, recogniser.sha256))
+    clips, rng = np.flatnonzero(motions.split == TRAIN), np.random.default_rng(0)
+    real, again = (features_of(recogniser, motions, rng.choice(clips, 2 * asked.count), seed) for seed in (1, 2))
     card = measure(motions.select(clips))
-    table["real"] = {"skating": float(np.nanmean(card["foot skating"])), "jitter": float(np.nanmean(card["jitter"]))}
-    print("real", table["real"], "floor", floor, flush=True)
-    everything = [*RUNGS, "MDM without actions"]
-    names = everything if asked.rungs is None else [everything[k] for k in asked.rungs]
+    table["floor"] = fid(again[: asked.count], real)
+    table["real"] = {name: float(np.nanmean(card[name])) for name in CARD}
+    lengths = None if asked.body is None else named_body(asked.body).bone_lengths
+    judge = Judge(recogniser, motions, real, asked.count, lengths)
     for seed in asked.seeds:
-        spent = asked.budget_s
-        for name in names:
-            torch.manual_seed(seed)
-            if name in RUNGS:
-                config = TrainConfig(
-                    steps=asked.steps,
-                    batch=BATCH,
-                    seed=seed,
-                    lr=2e-2,
-                    lr_final=0.0,
-                    warmup_steps=20,
-                    adam_beta2=0.99,
-                    ema=[0.1],
-                    ema_kind="power",
-                )
-                own = {**UNET, "mirror": 0.0, "uncertainty_warmup": asked.steps // 10, **RUNGS[name]}
-                method = build_generator("balanced-edm", own, [], 20.0)
-            else:
-                config = TrainConfig(
-                    steps=int(1e6),
-                    batch=BATCH,
-                    seed=seed,
-                    lr=1e-3,
-                    warmup_steps=20,
-                    weight_decay=0.01,
-                    adam_beta2=0.99,
-                    grad_clip=1.0,
-                    ema=[0.995],
-                )
-                method = build_generator("mdm", {**load_preset("small")["model"], **MDM}, motions.actions, 20.0)
-            bucket = method.bucket
-            source = WindowSource(motions, TRAIN, method.frames, BATCH, seed, labelled=False, bucket=bucket)
-            method.fit_statistics(source.random)
-            trainer, took = train(method, source, config, None if name in RUNGS else spent)
-            spent = took
-            with trainer.ema.applied(config.ema[0]):
-                result = judged(method, judge, real, asked.count, 1000 + seed)
-                if name == WHOLE and isinstance(method, BalancedEDM) and not table["gradients"]:
-                    table["round_trip"] = round_trip(method, source)
-                    for balance in BALANCES:
-                        table["gradients"][balance] = gradients(method, source, balance)
-            result |= {"training_cpu_s": took, "steps": trainer.step, "parameters": method.describe().parameters}
-            table["rungs"].setdefault(name, []).append(result)
+        for name in EVERYTHING if asked.rungs is None else [EVERYTHING[k] for k in asked.rungs]:
+            done = table["rungs"].setdefault(name, {})
+            if str(seed) in done:
+                continue
+            spent = [run["training_cpu_s"] for run in table["rungs"].get(WHOLE, {}).values()]
+            budget_s = float(np.mean(spent)) if spent else asked.budget_s
+            method, trainer, took, source = trained(name, seed, asked, motions, budget_s)
+            method.eval()
+            with trainer.ema.applied(trainer.config.ema[0]):
+                result = judged(method, judge, 1000 + seed)
+                if name == WHOLE and not table["gradients"]:
+                    table |= along_the_ode(method, motions)
+                    table["gradients"] = {balance: gradients(method, source, balance) for balance in BALANCES}
+            parameters = method.describe().parameters
+            done[str(seed)] = result | {"training_cpu_s": took, "steps": trainer.step, "parameters": parameters}
             write_text(asked.out, json.dumps(table, indent=1))
-            if asked.plot and table["gradients"]:
-                write_bytes(asked.plot, figure_png(gradient_plot(table["gradients"])))
-            print(seed, name, {key: round(value, 4) for key, value in result.items()}, flush=True)
+            print(seed, name, {key: round(value, 4) for key, value in done[str(seed)].items()}, flush=True)
+    if asked.plot and table["gradients"]:
+        write_bytes(asked.plot, figure_png(gradient_plot(table["gradients"])))
+    print(table_of(table))
 
 
 if __name__ == "__main__":

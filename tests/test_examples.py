@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+
+from mdtool.motion.file import write_motions
+from tests.body.test_smpl import save, synthetic
+from tests.cli.command_line import done
+from tests.motion.smooth_motion import smooth_clips
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
-@pytest.fixture
-def protocol() -> ModuleType:
-    """examples/dno_protocol.py as a module."""
-    spec = importlib.util.spec_from_file_location("dno_protocol", EXAMPLES / "dno_protocol.py")
+def example(name: str) -> ModuleType:
+    """examples/NAME.py as a module."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -22,7 +29,8 @@ def protocol() -> ModuleType:
     return module
 
 
-def test_rows_of_other_settings_are_not_mixed(protocol: ModuleType) -> None:
+def test_rows_of_other_settings_are_not_mixed() -> None:
+    protocol = example("dno_protocol")
     before = {"edits": 4, "steps": 300, "run": {}}
     results = {"pelvis": {"walk, seed 0": {"rows": [], "settings": before}}}
     same = {**before, "checkpoint_sha256": "ab"}  # older files do not tell the checkpoint
@@ -31,3 +39,49 @@ def test_rows_of_other_settings_are_not_mixed(protocol: ModuleType) -> None:
     assert protocol.conflict(results, {**same, "steps": 20}) == "steps 300 for pelvis, walk, seed 0, and not 20"
     results["pelvis"]["walk, seed 0"]["settings"] = same
     assert "checkpoint_sha256" in protocol.conflict(results, {**same, "checkpoint_sha256": "cd"})
+
+
+def test_rungs_of_other_settings_are_not_mixed_and_seeds_are_averaged(tmp_path: Path) -> None:
+    ladder = example("edm_ladder")
+    settings = {"steps": 10, "count": 8}
+    out = tmp_path / "ladder.json"
+    assert ladder.begun(out, settings) == {"settings": settings, "rungs": {}, "gradients": {}}
+    runs = {str(seed): {"fid": value, "jitter": 5.0} for seed, value in enumerate((1.0, 2.0, 6.0))}
+    table = {"settings": settings, "rungs": {ladder.WHOLE: runs}, "floor": 0.5, "real": {"jitter": 4.0}}
+    out.write_text(json.dumps(table))
+    assert ladder.begun(out, settings) == table
+    with pytest.raises(SystemExit, match="steps 10 and not 20"):
+        ladder.begun(out, {**settings, "steps": 20})
+    lines = ladder.table_of(table).splitlines()
+    assert lines[0] == "| rung | seeds | FID | jitter, m/s³ |"
+    assert lines[2:] == ["| recordings | – | 0.5 | 4 |", "| + dimension weights | 3 | 3 ± 2.6 | 5 ± 0 |"]
+
+
+@pytest.mark.slow
+def test_the_ladder_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three rungs on motions with body shapes, and one of them with a second seed by a second call; two steps each."""
+    ladder, motions = example("edm_ladder"), smooth_clips(24, frames=64, tested=6)
+    ladder.ODE_STEPS, ladder.LEVELS = (2, 4), 3
+    motions.betas = np.random.default_rng(0).standard_normal((24, 10)).astype(np.float32)
+    monkeypatch.chdir(tmp_path)
+    write_motions("motions.h5", motions)
+    done("train", "--preset", "recogniser-debug", "--steps", 2, "--out", "judge", "--threads", 1)
+    save(Path("body.npz"), synthetic())
+    words = "ladder motions.h5 judge --steps 2 --count 6 --width 16 --body body.npz --plot g.png"
+    found = []
+    for more in ("--seeds 0 --rungs 1 4 6", "--seeds 0 1 --rungs 1"):
+        monkeypatch.setattr(sys, "argv", [*words.split(), *more.split()])
+        ladder.main()
+        found.append(json.loads(Path("ladder.json").read_text()))
+    table, names = found[1], [list(ladder.RUNGS)[1], ladder.WHOLE, ladder.RIVAL]
+    assert {name: list(table["rungs"][name]) for name in names} == dict(
+        zip(names, (["0", "1"], ["0"], ["0"]), strict=True)
+    )
+    assert all(table["rungs"][name]["0"] == found[0]["rungs"][name]["0"] for name in names), "what is there stays"
+    whole = table["rungs"][ladder.WHOLE]["0"]
+    assert {"fid", "skating below 5 cm", "raw columns, angle", "raw shape spread", "raw limb length σ"} <= set(whole)
+    assert whole["raw limb length σ"] > 0
+    assert whole["calls"] == 31
+    assert list(table["nll"]) == list(table["round_trip"]) == ["2", "4"]
+    assert table["rungs"][ladder.RIVAL]["0"]["steps"] >= 1
+    assert Path("g.png").stat().st_size > 10_000
