@@ -98,6 +98,8 @@ class RunConfig(Strict):
     init_from: str | None = None
     """The run whose weights this one started from, as it was given."""
     actions: list[str]
+    gender: str | None = None
+    """Whose body model the shapes of its data belong to: neutral, male or female."""
     fps: float
     train: TrainConfig
     model: dict[str, Any]

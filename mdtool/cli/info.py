@@ -51,7 +51,7 @@ def _motions(path: Path, console: Console) -> None:
         console,
         f"frame rate {rates} fps; {lengths.min()} to {lengths.max()} frames a clip, median {np.median(lengths):g}",
     )
-    extras = [name for name in ("text", "betas", "noise") if getattr(motions, name) is not None]
+    extras = [name for name in ("text", "betas", "gender", "noise") if getattr(motions, name) is not None]
     say(
         console,
         f"subjects: {len(set(motions.subject)) if motions.subject else 0}; with {', '.join(extras) or 'no extras'}",

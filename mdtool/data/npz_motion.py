@@ -98,6 +98,7 @@ def amass_to_clip(arrays: Mapping[str, np.ndarray], source: str, model: str = "n
         name=_word(arrays, "name") or source,
         text=_word(arrays, "text"),
         betas=betas,
+        gender=_word(arrays, "gender"),
     )
     return Clip(motion, split in SPLITS, warnings)
 

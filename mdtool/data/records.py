@@ -16,7 +16,7 @@ _BETAS = 10
 
 
 def labelled(motion: Motion, record: Mapping[str, Any], source: str) -> Clip:
-    """Give a motion the action, split, subject, name, text and body shape of its record; those that are there.
+    """Give a motion the action, split, subject, name, text, body shape and gender of its record; those that are there.
 
     Raises:
         MdtoolError: a body shape that is not ten numbers.
@@ -37,5 +37,6 @@ def labelled(motion: Motion, record: Mapping[str, Any], source: str) -> Clip:
         name=str(record.get("name") or motion.name),
         text=str(record.get("text", "")),
         betas=betas,
+        gender=str(record.get("gender", "")),
     )
     return Clip(motion, split in SPLITS)

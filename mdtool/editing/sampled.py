@@ -44,5 +44,6 @@ def sampled_source(generator: Generator, request: EditRequest) -> Source:
         name=f"{wanted.action or 'sample'} of seed {wanted.seed}",
         noise=noise[0].cpu().numpy(),
         betas=None if betas is None else betas[0].cpu().numpy(),
+        gender="" if betas is None else generator.gender,
     )
     return Source(motion, None, generator.fps, motion.name, provenance={"checkpoint_sha256": generator.sha256})

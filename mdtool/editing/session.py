@@ -323,6 +323,7 @@ class _Batch:
                 name=f"{plan.source.name}, {plan.task}" + (f" {number}" if len(kept) > 1 else ""),
                 noise=noise[sample].float().cpu().numpy(),
                 betas=None if plan.source.motion is None else plan.source.motion.betas,
+                gender="" if plan.source.motion is None else plan.source.motion.gender,
             )
             own = placement.of(place) if np.ndim(placement.yaw) else placement
             motions.append(plan.source.world.after(own).motion(clip))

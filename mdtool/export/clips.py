@@ -61,6 +61,7 @@ def clip_record(clip: Motion) -> dict[str, object]:
         "subject": clip.subject,
         "name": clip.name,
         "text": clip.text,
+        "gender": clip.gender,
     }
     if clip.betas is not None:
         record["betas"] = [float(value) for value in clip.betas]

@@ -51,7 +51,7 @@ def write_npz(path: str | Path, motion: Motion, model: str = "smplh", body: Body
         "trans": motion.root.astype(np.float64) @ WORLD.T - pelvis,
         "betas": betas,
         "dmpls": np.zeros((len(motion), _SOFT_TISSUE)),
-        "gender": np.array("neutral"),
+        "gender": np.array(motion.gender or "neutral"),
         "mocap_framerate": np.array(float(motion.fps)),
         "rest_pelvis": pelvis,
         "hands": turns[:, BODY_JOINTS:],

@@ -76,6 +76,8 @@ class Generator:
         self.raw_rotations = False
         """Leave rotations as the network gives them: for published evaluations, not for files."""
         self.actions, self.frames, self.fps = method.actions, method.frames, method.fps
+        self.gender = ""
+        """Whose body model the shapes of its samples belong to."""
         self.conditional = method.describe().conditions != "none"
 
     def sample(
@@ -134,6 +136,7 @@ class Generator:
                     action=self.actions[label] if label >= 0 else "",
                     name=f"seed {seed} sample {first + begin + k}",
                     betas=None if betas is None else betas[k].float().cpu().numpy(),
+                    gender="" if betas is None else self.gender,
                     noise=noise[k].cpu().numpy() if keep_noise else None,
                 )
                 for k, label in enumerate(labels.tolist())

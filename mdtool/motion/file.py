@@ -9,7 +9,7 @@
 | action | [clips] i4 | index in attribute `actions`, -1 none |
 | split | [clips] u1 | 0 train, 1 test |
 | subject, name | [clips] str | who moved; where it came from |
-| text, betas [clips, 10] f4, noise [clips, ...] f4 | optional | description; body shape; latent |
+| text, betas [clips, 10] f4, gender, noise [clips, ...] f4 | optional | description; body shape, whose model; latent |
 
 Attributes: format, version, actions (JSON list), skeleton, provenance (JSON).
 """
@@ -40,7 +40,8 @@ _SHORTEST = 1e-6
 """Length of a row of a rotation beneath which it tells no direction."""
 _REQUIRED = ("rot6d", "root", "start", "fps", "action", "split")
 _NUMBERS = ("fps", "action", "split", "betas", "noise")
-_PER_CLIP = (*_NUMBERS, "subject", "name", "text")
+_TEXTS = ("subject", "name", "text", "gender")
+_PER_CLIP = (*_NUMBERS, *_TEXTS)
 
 
 def write_motions(path: str | Path, motions: MotionSet) -> None:
@@ -70,7 +71,7 @@ def write_table(file: h5py.File, motions: MotionSet | ClipTable) -> None:
     file.attrs["provenance"] = json.dumps(motions.provenance)
     for name, dtype in (("start", "i8"), ("fps", "f8"), ("action", "i4"), ("split", "u1")):
         file.create_dataset(name, data=getattr(motions, name), dtype=dtype)
-    for name in ("subject", "name", "text"):
+    for name in _TEXTS:
         values = getattr(motions, name, None)
         if values is not None:
             values = list(values) or [""] * len(motions)
@@ -85,7 +86,9 @@ def _most_bytes(motions: MotionSet) -> int:
     """What a file of these motions takes at most; a chunk of 60 frames has an index entry and may be half empty."""
     frames, clips = len(motions.rot6d), len(motions)
     per_clip = 32 + sum(array[0].size * 4 for array in (motions.betas, motions.noise) if array is not None)
-    texts = [*motions.subject, *motions.name, *(motions.text or []), json.dumps(motions.provenance)]
+    texts = [
+        *motions.subject, *motions.name, *(motions.text or []), *(motions.gender or []), json.dumps(motions.provenance)
+    ]  # fmt: skip
     strings = sum(len(text.encode()) + 64 for text in texts)
     return frame_bytes(frames) + clips * per_clip + strings
 
@@ -178,6 +181,7 @@ def _read(file: h5py.File) -> MotionSet:
         subject=strings("subject") or [],
         name=strings("name") or [],
         text=strings("text"),
+        gender=strings("gender"),
         betas=numbers("betas", np.float32) if "betas" in file else None,
         noise=numbers("noise", np.float32) if "noise" in file else None,
         provenance=history or {},

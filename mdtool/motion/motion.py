@@ -36,6 +36,8 @@ class Motion:
     text: str = ""
     betas: np.ndarray | None = None
     """[10] float32 body shape; None means the neutral body."""
+    gender: str = ""
+    """Whose body model the shape belongs to, in AMASS's words: neutral, male or female; empty when unknown."""
     noise: np.ndarray | None = None
     """The latent that made a generated clip; None for recordings."""
 
@@ -123,6 +125,8 @@ class MotionSet:
     text: list[str] | None = None
     betas: np.ndarray | None = None
     """[clips, 10] float32; NaN for a clip of unknown shape."""
+    gender: list[str] | None = None
+    """neutral, male, female, or empty, per clip: shapes of two body models do not mix."""
     noise: np.ndarray | None = None
     """[clips, ...] float32."""
     provenance: dict = field(default_factory=dict)
@@ -164,6 +168,7 @@ class MotionSet:
             name=[clip.name for clip in clips],
             text=[clip.text for clip in clips] if any(clip.text for clip in clips) else None,
             betas=betas,
+            gender=[clip.gender for clip in clips] if any(clip.gender for clip in clips) else None,
             noise=noise,
             provenance=provenance or {},
         )
@@ -186,6 +191,7 @@ class MotionSet:
             name=self.name[index] if self.name else "",
             text=self.text[index] if self.text else "",
             betas=None if self.betas is None or np.isnan(self.betas[index]).any() else self.betas[index],
+            gender=self.gender[index] if self.gender else "",
             noise=None if self.noise is None else self.noise[index],
         )
 
@@ -196,6 +202,13 @@ class MotionSet:
     def lengths(self) -> np.ndarray:
         """Frames per clip; [clips] int64."""
         return np.diff(self.start)
+
+    @property
+    def common_gender(self) -> str:
+        """The gender of the clips with a shape when they all have the same; empty otherwise."""
+        known = [True] * len(self) if self.betas is None else ~np.isnan(self.betas).any(1)
+        found = {self[int(clip)].gender for clip in np.flatnonzero(known)}
+        return found.pop() if len(found) == 1 else ""
 
     def action_name(self, index: int) -> str:
         """Name of clip `index`'s action; empty when it has none."""

@@ -1,7 +1,7 @@
 """The layout of motion tables (CSV): lines `# key: value` (JSON values), a line of column names, one line per frame.
 
 Keys: fps; axes, where x, y and z point seen from a person in the rest pose ("left up forward" is mdtool's own world);
-unit, m or cm; and action, split, subject, name, text, betas where they are known. Columns: frame, time_s; then
+unit, m or cm; and action, split, subject, name, text, gender, betas where they are known. Columns: frame, time_s; then
 JOINT_x, JOINT_y, JOINT_z (world positions; always those of the pelvis) and JOINT_qw, _qx, _qy, _qz (local rotations
 as unit quaternions, that of the pelvis in the world), all in those axes and that unit.
 """

@@ -53,6 +53,7 @@ def resolve(
         "data_sha256": file_sha256(data),
         "init_from": None if init_from is None else str(init_from),
         "actions": motions.actions,
+        "gender": (motions.betas is not None and motions.common_gender) or None,
         "fps": float(motions.fps[0]) if len(rates) == 1 else COMMON_FPS,
         "train": table.get("train", {}),
         "model": table.get("model", {}),
@@ -260,6 +261,7 @@ def load_generator(
     except MdtoolError as error:
         raise MdtoolError(f"{path}: {error}") from error
     generator = Generator(method.to(device or torch.device("cpu")), track, sha256)
+    generator.gender = RunFolder(path).read_config().gender or ""
     generator.spread = (ranks or Ranks()).spread
     return generator
 

@@ -51,6 +51,7 @@ def test_amass_gives_segments_with_shapes(line: dict[str, str]) -> None:
     assert set(motions.fps) == {20.0}
     assert motions.lengths.min() >= 32
     assert motions.provenance["stride"] == "exact"
+    assert set(motions.gender or []) == {"neutral"}
 
 
 def test_training_and_other_averages(line: dict[str, str]) -> None:
@@ -71,6 +72,7 @@ def test_samples_have_a_shape_and_no_action(line: dict[str, str]) -> None:
     assert samples.action.tolist() == [-1] * 3
     assert samples.betas is not None
     assert len(np.unique(samples.betas[:, 0])) == 3
+    assert samples.gender == ["neutral"] * 3, "whose body model the shapes are for"
     assert samples.noise is not None
     assert samples.noise.shape == (3, 145, 40)
 

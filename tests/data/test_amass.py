@@ -126,6 +126,11 @@ def test_shapes_of_one_model_only(raw: tuple[Path, list[Motion]]) -> None:
     female = [reading for reading in AmassTree(folder, gender="female") if isinstance(reading, Clip)]
     assert 0 < len(female) < len(put_in)
     assert all(clip.motion.betas is not None for clip in female)
+    assert {clip.motion.gender for clip in female} == {"female"}
+    everybody = {reading.motion.gender for reading in readings if isinstance(reading, Clip)}
+    assert everybody == {"neutral", "male", "female"}, "whose shape was left out is known all the same"
+    segments = read_index(folder / "index.csv", folder)
+    assert all(clip.gender for clip in gather(AmassTree(folder, segments)).clips), "a cut keeps it"
 
 
 def test_missing_recordings_are_told_once(raw: tuple[Path, list[Motion]]) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mdtool.body.smpl import smpl_body
-from mdtool.data.npz_motion import parse_npz
+from mdtool.data.npz_motion import parse_npz, read_amass
 from mdtool.errors import MdtoolError
 from mdtool.export.npz import write_npz
 from mdtool.motion.motion import Motion
@@ -48,6 +48,18 @@ def test_the_arrays_are_those_of_amass(tmp_path: Path) -> None:
         np.testing.assert_array_equal(arrays["betas"], [*range(10), *[0] * 6])
     read = parse_npz(*content(tmp_path / "a.npz"))
     np.testing.assert_array_equal(read.motion.betas, np.arange(10))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("gender", ["male", "female", "neutral"])
+def test_gender_goes_there_and_back(tmp_path: Path, gender: str) -> None:
+    clip = replace(any_clip(3), gender=gender, betas=np.linspace(-1, 1, 10, dtype=np.float32))
+    write_npz(tmp_path / "a.npz", clip)
+    read, model = read_amass(*content(tmp_path / "a.npz"), gender)
+    assert (read.motion.gender, model) == (gender, gender)
+    np.testing.assert_array_equal(read.motion.betas, clip.betas)  # type: ignore[arg-type]
+    other = parse_npz(*content(tmp_path / "a.npz"))
+    assert other.motion.gender == gender
+    assert (other.motion.betas is None) == (gender != "neutral")
 
 
 def test_the_pelvis_of_a_named_body(tmp_path: Path) -> None:

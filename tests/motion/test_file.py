@@ -29,6 +29,7 @@ def file(tmp_path: Path) -> Path:
     motions = smooth_clips(3)
     motions.text = ["hops", "sways", "wäves"]
     motions.betas = np.arange(30, dtype=np.float32).reshape(3, 10)
+    motions.gender = ["female", "male", ""]
     motions.noise = np.arange(24, dtype=np.float32).reshape(3, 2, 4)
     motions.provenance = {"seed": 3}
     write_motions(tmp_path / "a.h5", motions)
@@ -45,6 +46,8 @@ def test_everything_is_read_back(file: Path) -> None:
         assert getattr(motions, name) == getattr(expected, name)
     assert motions.text == ["hops", "sways", "wäves"]
     np.testing.assert_array_equal(motions.betas, np.arange(30).reshape(3, 10))
+    assert motions.gender == ["female", "male", ""]
+    assert [motion.gender for motion in motions] == motions.gender
     np.testing.assert_array_equal(motions.noise, np.arange(24).reshape(3, 2, 4))
     assert motions.provenance == {"seed": 3}
 
@@ -53,15 +56,15 @@ def test_optional_parts_may_be_absent(tmp_path: Path) -> None:
     motions = replace(smooth_clips(2), subject=[], name=[])
     write_motions(tmp_path / "a.h5", motions)
     again = read_motions(tmp_path / "a.h5")
-    assert [again.text, again.betas, again.noise] == [None, None, None]
-    assert (again[1].name, again[1].subject) == ("", "")
+    assert [again.text, again.betas, again.gender, again.noise] == [None, None, None, None]
+    assert (again[1].name, again[1].subject, again[1].gender) == ("", "", "")
 
 
 def test_schema_is_the_documented_one(file: Path) -> None:
     with h5py.File(file) as opened:
         kinds = {name: opened[name].dtype.str for name in ("rot6d", "root", "start", "fps", "action", "split")}
         assert kinds == {"rot6d": "<f4", "root": "<f4", "start": "<i8", "fps": "<f8", "action": "<i4", "split": "|u1"}
-        assert set(opened) == {*kinds, "subject", "name", "text", "betas", "noise"}
+        assert set(opened) == {*kinds, "subject", "name", "text", "betas", "gender", "noise"}
         assert (opened.attrs["format"], opened.attrs["version"], opened.attrs["skeleton"]) == (
             "mdtool-motion",
             VERSION,

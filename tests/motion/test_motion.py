@@ -54,7 +54,15 @@ def test_clips_go_in_and_come_out() -> None:
     clips = [
         clip(5, 1, action="wave", subject="a", name="first", noise=np.arange(4, dtype=np.float32)),
         clip(9, 2, split=TEST, subject="b", noise=np.ones(4, np.float32)),
-        clip(1, 3, action="hop", text="hops", betas=np.arange(10, dtype=np.float32), noise=np.zeros(4, np.float32)),
+        clip(
+            1,
+            3,
+            action="hop",
+            text="hops",
+            gender="male",
+            betas=np.arange(10, dtype=np.float32),
+            noise=np.zeros(4, np.float32),
+        ),
     ]
     motions = MotionSet.from_clips(clips)
     assert motions.actions == ["hop", "wave"]
@@ -65,10 +73,21 @@ def test_clips_go_in_and_come_out() -> None:
     for given, taken in zip(clips, motions, strict=True):
         for name in ("rot6d", "root", "noise"):
             np.testing.assert_array_equal(getattr(taken, name), getattr(given, name))
-        for name in ("fps", "action", "split", "subject", "name", "text"):
+        for name in ("fps", "action", "split", "subject", "name", "text", "gender"):
             assert getattr(taken, name) == getattr(given, name)
     np.testing.assert_array_equal(motions[2].betas, np.arange(10))
     assert motions[0].betas is None, "an unknown shape is not the neutral one"
+
+
+def test_the_gender_that_shapes_have_in_common() -> None:
+    def shaped(gender: str) -> Motion:
+        return clip(gender=gender, betas=np.ones(10, np.float32))
+
+    assert MotionSet.from_clips([shaped("male"), shaped("male")]).common_gender == "male"
+    assert MotionSet.from_clips([shaped("male"), shaped("female")]).common_gender == ""
+    assert MotionSet.from_clips([shaped("neutral"), clip(gender="male")]).common_gender == "neutral", "no shape, no say"
+    assert MotionSet.from_clips([clip(gender="male"), clip(gender="male")]).common_gender == "male"
+    assert MotionSet.from_clips([clip()]).common_gender == ""
 
 
 def test_latents_are_kept_only_where_every_clip_has_one_of_the_same_shape() -> None:
