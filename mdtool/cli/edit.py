@@ -106,10 +106,10 @@ def _dry_run(
 
     from mdtool.editing.explain import plan_json, plan_table
     from mdtool.editing.preview import write_preview
+    from mdtool.methods.lengths import longest
 
-    config = _config(run)
-    most = int(config.model.get("frames", 0)) or 60
-    plans, _ = compiled(asked, requests, config.fps, most, None)
+    most, fps = longest(_config(run))
+    plans, _ = compiled(asked, requests, fps, most, None)
     for place, plan in enumerate(plans):
         drawn = picture if not place else picture.with_stem(f"{picture.stem}-{place}")
         write_preview(drawn, plan)
@@ -153,10 +153,10 @@ def _edit(
     import json
 
     from mdtool.atomic import write_text
-    from mdtool.editing.chain import search_all
     from mdtool.editing.output import write_edits
     from mdtool.editing.report import chain_reports, to_json
     from mdtool.editing.report_tables import change_table, loss_table, target_table
+    from mdtool.editing.search import search_all
     from mdtool.editing.session import Session
     from mdtool.training.device import prepare
     from mdtool.training.run import load_generator, newest_run

@@ -45,6 +45,10 @@ class Source:
             return replace(self, points=self.points[begin:end], first=self.first + begin)
         return replace(self, motion=replace(self.motion.slice(begin, end), noise=None), first=self.first + begin)
 
+    def become(self, motion: Motion, provenance: dict[str, Any] | None = None) -> Source:
+        """What an edit made of it, as the source of the next edit."""
+        return replace(self, motion=motion, points=None, fps=motion.fps, name=motion.name, provenance=provenance or {})
+
     @cached_property
     def world(self) -> Placement:
         """From the space `start` to the world of the file."""

@@ -20,7 +20,7 @@ from mdtool.evaluation.distribution import fid
 from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, log_spectrum
 from mdtool.methods.contract import FieldMethod
 from mdtool.methods.generate import Generator
-from mdtool.methods.timeline import frames_on
+from mdtool.methods.lengths import frames_on
 from mdtool.motion.kinematics import positions_of
 from mdtool.motion.motion import TEST, TRAIN, Motion, MotionSet
 from mdtool.motion.resample import resample, resample_at

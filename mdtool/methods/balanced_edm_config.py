@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from mdtool.config import Strict
 from mdtool.losses.balanced import Balance
+from mdtool.methods.lengths import EDM_FRAMES
 from mdtool.motion.feature_groups import Normaliser
 from mdtool.networks.unet1d import Norm
 
@@ -15,7 +16,7 @@ from mdtool.networks.unet1d import Norm
 class BalancedEDMConfig(Strict):
     """Settings of balanced EDM; the defaults are the base model's."""
 
-    frames: int = Field(192, gt=1)
+    frames: int = Field(EDM_FRAMES, gt=1)
     """Longest window."""
     shortest: int = Field(32, gt=1)
     """Shortest window, with `several_lengths`."""

@@ -14,6 +14,7 @@ from mdtool.diffusion.gaussian import GaussianDiffusion
 from mdtool.diffusion.preconditioning import SpectralPreconditioner
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Batch, Method
+from mdtool.methods.lengths import FRAMES
 from mdtool.motion.features import ROWS, FeatureLayout
 from mdtool.networks.transformer import Denoiser
 
@@ -28,7 +29,7 @@ STATISTICS_WINDOWS = 4096
 class WindowSettings(Strict):
     """Settings that MDM's family shares; the defaults are the thesis's."""
 
-    frames: int = Field(60, gt=1)
+    frames: int = Field(FRAMES, gt=1)
     layers: int = Field(8, gt=0)
     width: int = Field(512, gt=0)
     heads: int = Field(8, gt=0)

@@ -31,9 +31,9 @@ from mdtool.methods.contract import (
     Optimised,
     step_generator,
 )
+from mdtool.methods.lengths import frames_on
 from mdtool.methods.nerm_config import NeRMConfig
 from mdtool.methods.nerm_field import ENCODER_POSES, FieldStage
-from mdtool.methods.timeline import frames_on
 from mdtool.motion.features import FeatureLayout
 from mdtool.motion.pose_vectors import above_standing, vectors_to_poses
 from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mdtool.config import Strict
+from mdtool.methods.lengths import AXIS_S
 from mdtool.networks.implicit import TimeEncoding
 
 
@@ -17,7 +18,7 @@ class NeRMConfig(Strict):
     """Length of a sample when none is asked for, in frames of `grid_fps`."""
     grid_fps: float | None = Field(None, gt=0)
     """Frame rate of a sample when none is asked for; the data's when not given."""
-    axis_s: float = Field(10.0, gt=0)
+    axis_s: float = Field(AXIS_S, gt=0)
     """Length of the time axis: longer recordings are cut into overlapping pieces with a latent each."""
     hold_last: bool = False
     """Let shorter recordings go on with their last pose to the end of the axis, as the action-to-motion protocol does;

@@ -26,11 +26,6 @@ FIT_INSTANTS = 256
 """Recorded instants that a window of a recording is fitted to, at most."""
 
 
-def frames_on(axis_s: float, fps: float) -> int:
-    """Frames of a rate that lie on a time axis of so many seconds, both ends included."""
-    return int(axis_s * fps + 1e-6) + 1
-
-
 def window_starts(axis_s: float, seconds: float) -> list[float]:
     """Seconds at which windows start that together cover 0 … seconds; the first alone when one is enough."""
     overlap = min(OVERLAP_S, axis_s / 2)

@@ -42,6 +42,21 @@ def weights(run: str) -> dict[str, torch.Tensor]:
     return RunFolder(run).load_weights("raw")[0]
 
 
+def test_a_dry_run_knows_the_time_axis(place: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The axis holds 81 frames, and a sample has 60 unless told otherwise: a clip of 70 is edited whole."""
+    monkeypatch.chdir(tmp_path)
+    words = ("edit", place / "motions.h5", "--run", place / "runs" / "field", "--dry-run", "--json", "--request")
+    for frame, code in ((65, 0), (75, 2)):
+        Path("edit.yaml").write_text(
+            f"version: 1\ninput: {{clip: 0, frames: '*'}}\ntargets:\n  - {{at: {frame}, joint: pelvis, y: 0.9}}\n"
+        )
+        ran = mdtool(*words, "edit.yaml")
+        assert ran.code == code, ran.out
+        told = json.loads(ran.out)
+        if not code:
+            assert told["plans"][0]["frames"] == 70
+
+
 @pytest.mark.parametrize("stop", [5, 12, 27])
 def test_a_run_resumes_exactly_in_every_stage(
     place: Path, stop: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdtool.editing.chain import Chain, search_all
+from mdtool.editing.chain import Chain
 from mdtool.editing.compiler import compile_request
 from mdtool.editing.document import Problems
 from mdtool.editing.goals import Places
@@ -18,6 +19,7 @@ from mdtool.editing.reading import request_of
 from mdtool.editing.report import reports, to_json
 from mdtool.editing.report_tables import target_table
 from mdtool.editing.sampled import sampled_source
+from mdtool.editing.search import search_all
 from mdtool.editing.session import Session
 from mdtool.editing.source import Source
 from mdtool.methods.generate import Generator
@@ -243,3 +245,17 @@ def test_a_chain_goes_on_from_the_noise_before() -> None:
     assert edited.start.reconstruction_m == pytest.approx(0.0, abs=1e-4)
     assert saved[-1] == 1
     assert torch.is_grad_enabled()
+
+
+def test_what_follows_an_edit_is_of_the_same_part_of_its_clip() -> None:
+    whole = recorded(3)
+    part = replace(whole, path=Path("walk.h5"), clip=2).part(10, 50)
+    first = plan({"keep": {}, "run": {"steps": 1, "fit_steps": 0}}, part)
+    seen: list[Plan] = []
+    then = request_of({"version": 1, "keep": {}, "run": {"steps": 1}}, "then.yaml")
+    (edited,) = search_all(
+        debug(), [first], [Chain((then,), 60, True)], None, None, lambda made: seen.append(made[0].plan)
+    )
+    source = edited.plan.source
+    assert (source.path, source.clip, source.first, len(source)) == (Path("walk.h5"), 2, 10, 40)
+    assert seen[0].source.first == 10
