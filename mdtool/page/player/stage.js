@@ -13,8 +13,8 @@ const TRAILED = [15, 20, 21, 7, 8];
 const SIDES = ["middle", "left", "right", "left", "right"];
 const TRAIL_S = 1.5;
 const MOST_BEADS = 96;
-const HOME = new THREE.Vector3(1.9, 1.05, 4.1);
-const LOOK_AT = new THREE.Vector3(0, 0.88, 0);
+const HOME = new THREE.Vector3(2.05, 1.13, 4.42);
+const LOOK_AT = new THREE.Vector3(0, 0.96, 0);
 const LIGHT_FROM = new THREE.Vector3(-1.6, 4.2, 2.4);
 
 /** Draws any number of tiles on one canvas with one mesh per body shape, one floor and one shared camera. */
