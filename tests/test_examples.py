@@ -10,7 +10,10 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
+from mdtool.body.mannequin import mannequin
+from mdtool.body.smpl import smpl_body
 from mdtool.motion.file import write_motions
 from tests.body.test_smpl import save, synthetic
 from tests.cli.command_line import done
@@ -39,6 +42,25 @@ def test_rows_of_other_settings_are_not_mixed() -> None:
     assert protocol.conflict(results, {**same, "steps": 20}) == "steps 300 for pelvis, walk, seed 0, and not 20"
     results["pelvis"]["walk, seed 0"]["settings"] = same
     assert "checkpoint_sha256" in protocol.conflict(results, {**same, "checkpoint_sha256": "cd"})
+
+
+def test_the_mannequin_with_shapes_is_a_body_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shaped = example("shaped_body")
+    monkeypatch.setattr(sys, "argv", ["shaped_body", str(tmp_path / "body.npz")])
+    shaped.main()
+    body, plain = smpl_body(tmp_path / "body.npz"), mannequin()
+    torch.testing.assert_close(body.joints, plain.joints, atol=1e-5, rtol=0)
+    taller, fuller, nothing = (torch.eye(10)[k] for k in (0, 1, 7))
+    above = float(plain.vertices[:, 1].max() - plain.joints[0, 1])
+    assert float((body.shaped(taller)[0] - plain.vertices)[:, 1].max()) == pytest.approx(0.045 * above, rel=1e-3)
+    for betas in (2 * taller, -2 * fuller, 2 * fuller):
+        vertices, joints = body.shaped(betas)
+        assert float(vertices[:, 1].min()) > -0.002, "feet stay on the floor"
+        legs = [1, 2, 4, 5, 7, 8]
+        torch.testing.assert_close(joints[legs], plain.joints[legs], atol=0.008, rtol=0)
+    across = (body.shaped(fuller)[0] - plain.vertices)[:, 0] * plain.vertices[:, 0].sign()
+    assert float(across.max()) > 0.01
+    assert torch.equal(body.shaped(nothing)[0], body.vertices)
 
 
 def test_rungs_of_other_settings_are_not_mixed_and_seeds_are_averaged(tmp_path: Path) -> None:

@@ -62,6 +62,17 @@ def test_magnitudes_of_what_the_network_sees() -> None:
             assert abs(float(magnitude(seen[:, group.channels])) - 1) < 0.02, (group.name, sigma)
 
 
+def test_statistics_are_those_of_the_training_clips_as_they_are() -> None:
+    """Without mirrored copies, and without the clips of the test split."""
+    motions = clips(12)
+    motions.split[8:] = 1
+    motions.root[motions.start[8] :] += 50.0
+    alone, mirrored = fitted(motions.select(range(8)), mirror=0.0), fitted(motions, mirror=1.0)
+    for name in ("offset", "scale"):
+        assert torch.equal(getattr(alone.normaliser, name), getattr(mirrored.normaliser, name)), name
+    assert torch.equal(alone.start, mirrored.start)
+
+
 def test_the_denoiser_is_the_identity_without_noise() -> None:
     method = fitted().eval()
     with torch.no_grad():

@@ -113,3 +113,22 @@ def test_z_scores_spoil_the_rotations() -> None:
         spread[kind] = float(first.norm(dim=-1).std()), float((first * second).sum(-1).std())
     assert max(spread["em"]) < 1e-5
     assert min(spread["plain_z"]) > 0.1
+
+
+@pytest.mark.parametrize("kind", ["em", "hml_z"])
+def test_what_an_error_of_the_network_leaves_of_rotations(kind: str) -> None:
+    """White error of deviation e in x̂ leaves columns off length 1 by e · scale · √(2 / π) on average, to first order.
+
+    So at equal errors z-scores leave less, not more, than √3: a group's deviations cannot exceed its magnitude 1 / √3.
+    """
+    x, normaliser = features(), GroupNormaliser(kind)  # type: ignore[arg-type]
+    normaliser.fit(x)
+    joints, error = GROUPS[0].channels, 0.05
+    noise = error * torch.randn(x.shape, generator=torch.Generator().manual_seed(3))
+    raw = normaliser.inverse(normaliser(x) + noise)[:, joints].transpose(1, 2).unflatten(-1, (-1, 2, 3))
+    scale = float(normaliser.scale[joints].mean())
+    off, across = (raw.norm(dim=-1) - 1).abs().mean(), (raw[..., 0, :] * raw[..., 1, :]).sum(-1).abs().mean()
+    assert float(off) == pytest.approx(error * scale * math.sqrt(2 / math.pi), rel=0.05)
+    assert float(across) == pytest.approx(error * scale * math.sqrt(2) * math.sqrt(2 / math.pi), rel=0.05)
+    assert scale <= 1 / math.sqrt(3) + 1e-6
+    assert (kind == "em") == (scale > 0.57)
