@@ -96,7 +96,8 @@ def _sources(asked: Asked, each: Request, fps: float, generator: Generator | Non
     from mdtool.errors import MdtoolError
 
     given, seconds, document = each.request.input, each.request.time == "seconds", each.document
-    if document.is_broken(("input",)) or document.is_broken(("time",)):
+    needed = ("input", "time") if given.generate is None else ("input", "time", "run", "length")
+    if any(document.is_broken((word,)) for word in needed):
         raise Problems(document.problems)
     if given.generate is not None:
         if asked.file is not None or asked.clips or asked.frames:

@@ -58,7 +58,7 @@ def joint_indices(words: str | Sequence[str]) -> tuple[int, ...]:
         ValueError: an unknown word, or no joint at all.
     """
     found: set[int] = set()
-    for word in [words] if isinstance(words, str) else words:
+    for word in words if isinstance(words, list | tuple) else [words]:
         if not isinstance(word, str):
             raise ValueError(f"joints are names, not {word!r}")
         name = _tidy(word)

@@ -238,6 +238,10 @@ def test_a_generated_input() -> None:
     assert motions.provenance["edits"][0]["start"] == "stored"
     text = TARGET + "input: {generate: {action: fly}}\n"
     assert "no action 'fly': the run knows hop, sway, wave" in refused("edit", "--request", request(text), *QUICK)
+    ran = mdtool("edit", "--request", request(text + "keep: {contnt: off}\n"), *QUICK)
+    assert [line.split("  ")[1] for line in ran.err.splitlines()] == ["input.generate.action", "keep.contnt"]
+    ran = mdtool("edit", "--request", request(text + "length: many\nrun: {sampler: fast}\n"), *QUICK)
+    assert (ran.code, [line.split("  ")[1] for line in ran.err.splitlines()]) == (2, ["length", "run.sampler"])
 
 
 def test_edits_follow_each_other() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from mdtool.editing.chain import Chain
-from mdtool.editing.document import UNREADABLE, Problems, parse_document
+from mdtool.editing.document import UNREADABLE, Key, Problem, Problems, gathered, parse_document
 from mdtool.editing.reading import read_request
 from tests.editing.test_request import HEAD, plan, problems
 
@@ -90,6 +93,46 @@ def test_words_frames_files_and_feasibility_are_told_together() -> None:
 )  # fmt: skip
 def test_a_mistake_has_no_echo_and_hides_nothing(text: str, expected: list[str]) -> None:
     assert places(HEAD + text) == expected
+
+
+RIGHT = """version: 1
+time: frames
+space: start
+length: 50
+keep: {content: normal, frames: 0-20, joints: six}
+targets:
+  - {at: 49, joint: pelvis, xz: [0.5, 0.5], must: 0.02, spread: 2}
+  - {at: 12, joint: l_wrist, near: r_wrist, within: 0.3}
+  - {at: 12, facing: 90, space: world}
+path: {joint: head, points: [[0, 0, 0], [20, 0.2, 0.2]], curve: linear, speed: free, every: 5}
+avoid:
+  - {box: {size: [1, 2, 0.2], at: [5, 5]}, move: [[0, [2, 0, 0]], [39, [2, 0, 0], [1, 2, 3]]], safe: 0.2}
+  - {union: [{sphere: {at: [9, 9, 9], radius: 1}}, {wall: {at: [0, 0, 30], normal: [0, 0, -1]}}]}
+limits: [{joint: head, below: 1.9, frames: 30-40}, {pin: feet, frames: 3-5}]
+run: {steps: auto, init_noise: 0.1}
+"""
+
+
+def inside(value: Any, key: Key = ()) -> Iterator[Key]:
+    """The keys of everything in a table."""
+    for part in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield (*key, part)
+        yield from inside(value[part], (*key, part))
+
+
+@pytest.mark.parametrize("wrong", [{"q": 1}, None], ids=str)
+def test_whatever_is_written_anywhere_ends_in_problems_with_lines(wrong: Any) -> None:
+    assert plan(RIGHT).steps == 300
+    for key in inside(yaml.safe_load(RIGHT)):
+        values: Any = yaml.safe_load(RIGHT)
+        holder = values
+        for part in key[:-1]:
+            holder = holder[part]
+        holder[key[-1]] = wrong
+        found: list[Problem] = []
+        with gathered(found):
+            plan(yaml.safe_dump(values))
+        assert all(problem.line > 0 and problem.message for problem in found)
 
 
 def test_a_value_that_yaml_cannot_read_hides_nothing() -> None:

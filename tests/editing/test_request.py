@@ -74,6 +74,10 @@ BAD: dict[str, tuple[str, str]] = {
         HEAD + "mask: {observed: {joints: [], frames: all}}\n",
         "edit.yaml:2:19  mask.observed.joints  the list of joints is empty: name one, or a group such as upper_body",
     ),
+    "joints that are no names": (
+        HEAD + "mask: {observed: {joints: 3}}\n",
+        "edit.yaml:2:19  mask.observed.joints  joints are names, not 3",
+    ),
     "contradiction": (
         HEAD + "targets:\n  - {at: 30, joint: head, y: 1.5}\n  - {at: 20-40, joint: head, y: 1.2}\n",
         "edit.yaml:4:5  targets[1]  head y at frame 30 is to be 1.20 here and 1.50 in line 3: keep one of the two",
