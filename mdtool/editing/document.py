@@ -113,11 +113,6 @@ class Document:
             value = value[part]
         return value
 
-    def found(self, key: Key, message: str) -> None:
-        """Note a problem with what stands at a key, and that it is of no use."""
-        self.problems.append(self.problem(key, message))
-        self.broken.add(key)
-
     def problem(self, key: Key, message: str, feasibility: bool = False) -> Problem:
         """A problem at a key, or at the nearest key around it that is written in the file."""
         written = key
@@ -185,7 +180,8 @@ def _plain(loader: yaml.SafeLoader, node: yaml.Node, key: Key, document: Documen
     try:
         return loader.construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
-        document.found(key, f"cannot read {node.value!r}: {error}")
+        document.problems.append(document.problem(key, f"cannot read {node.value!r}: {error}"))
+        document.broken.add(key)
         return UNREADABLE
 
 

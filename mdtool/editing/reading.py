@@ -13,6 +13,9 @@ from mdtool.editing.document import UNREADABLE, Document, Key, Problems, key_nam
 from mdtool.editing.request import EditRequest
 from mdtool.editing.section import Section
 
+_HARMLESS = ("weight", "must")
+"""Words on which nothing depends that is checked before a search: where they are wrong, the default does."""
+
 
 def check_request(document: Document) -> EditRequest:
     """The request in a document.
@@ -47,19 +50,21 @@ def read_request(document: Document) -> EditRequest:
         except ValidationError as error:
             entries = {_written_key(document, entry): entry for entry in reversed(error.errors())}
         for key, entry in reversed(entries.items()):
-            own = entry["input"] is not UNREADABLE and key not in unclear
-            if own:
-                document.found(key, _message(key, entry))
+            if entry["input"] is not UNREADABLE and key not in unclear:
+                document.problems.append(document.problem(key, _message(key, entry)))
             if entry["type"] == "extra_forbidden":
-                near = nearest_word(str(key[-1]), _fields_at(key[:-1]))
                 table = _inside(values, key[:-1])
                 del table[key[-1]]
+                near = nearest_word(str(key[-1]), _fields_at(key[:-1]))
                 if near is None or near in table:
                     unclear.add(key[:-1])
-                else:
+                elif near not in _HARMLESS:
                     table[near] = UNREADABLE
                     document.broken.add((*key[:-1], near))
+            elif key[-1] in _HARMLESS:
+                del _inside(values, key[:-1])[key[-1]]
             else:
+                document.broken.add(key)
                 _take_out(values, key)
 
 

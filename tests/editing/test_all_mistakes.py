@@ -42,13 +42,14 @@ run: {steps: many, stop: erly}
 
 def test_words_frames_files_and_feasibility_are_told_together() -> None:
     found = problems(EVERYTHING)
-    assert [int(line.split(":")[1]) for line in found] == [2, 5, 5, 6, 7, 8, 8, 9, 10, 12, 12, 13, 15, 16, 17, 17]
+    assert [int(line.split(":")[1]) for line in found] == [2, 5, 5, 6, 7, 7, 8, 8, 9, 10, 12, 12, 13, 15, 16, 17, 17]
     told = "\n".join(found)
     for part in (
         "lenght  there is no 'lenght' here, did you mean 'length'?",
         "targets[0]  frame 75 is outside the motion: it has 0 to 59",
         "targets[0].joint  no joint 'haed', did you mean 'head'?",
         "targets[1]  this needs 12.0 m/s",
+        "targets[2]  right_wrist at y = -0.20 m is below the floor",
         "targets[2].weight  input should be greater than 0, not 0",
         "targets[3]  a target asks for one thing, and this one for y, facing",
         "targets[3].y  150 m is out of reach",
@@ -70,6 +71,7 @@ def test_words_frames_files_and_feasibility_are_told_together() -> None:
     [
         ("targets:\n  - {at: 3, facng: 90}\n", ["3:13 targets[0].facng"]),  # not: it asks for nothing
         ("targets:\n  - {at: 3, what: 90}\n", ["3:13 targets[0].what"]),
+        ("targets:\n  - {at: 3, joint: pelvis, xz: [6, 0], what: 90}\n", ["3:5 targets[0]", "3:40 targets[0].what"]),
         ("targets:\n  - {at: 3, joint: haed, xz: [6, 0]}\n", ["3:13 targets[0].joint"]),  # not: too fast for a pelvis
         ("targets:\n  - {at: 3, near: head, within: wide}\n", ["3:25 targets[0].within"]),
         ("targets:\n  - {at: 3, xyz: [0, 150, high]}\n", ["3:22 targets[0].xyz[1]", "3:27 targets[0].xyz[2]"]),
