@@ -25,6 +25,13 @@ def test_round_trip(tmp_path: Path, target: object, columns: str) -> None:
         assert_same_labels(read.motion, clip)
 
 
+def test_shape_and_gender_go_there_and_back(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", any_clip(2, gender="female", betas=np.arange(10, dtype=np.float32)))
+    read = parse_csv(*content(tmp_path / "a.csv")).motion
+    assert read.gender == "female"
+    np.testing.assert_array_equal(read.betas, np.arange(10))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("program", "place"),
     [("blender", (1.0, -3.0, 2.0)), ("unity", (-1.0, 2.0, 3.0)), ("unreal", (300.0, -100.0, 200.0))],
