@@ -155,7 +155,7 @@ def _edit(
     from mdtool.atomic import write_text
     from mdtool.editing.output import write_edits
     from mdtool.editing.report import chain_reports, to_json
-    from mdtool.editing.report_tables import change_table, loss_table, target_table
+    from mdtool.editing.report_tables import change_table, search_line, target_table
     from mdtool.editing.search import search_all
     from mdtool.editing.session import Session
     from mdtool.training.device import prepare
@@ -181,8 +181,8 @@ def _edit(
         for one in each_report:
             console.print(target_table(one))
             console.print(change_table(one))
-            if (losses := loss_table(one)) is not None:
-                console.print(losses)
+            if line := search_line(one):
+                say(console, line if report else f"{line}; --report FILE tells each of its losses")
     table = {"run": str(run), "out": str(out), "edits": [to_json(e, r) for e, r in zip(edits, found, strict=True)]}
     if report is not None:
         write_text(report, json.dumps(table, indent=1) + "\n")

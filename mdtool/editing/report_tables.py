@@ -33,13 +33,10 @@ def change_table(report: EditReport) -> Table:
     return table
 
 
-def loss_table(report: EditReport) -> Table | None:
-    """The losses at five steps of the search; None where there was none."""
+def search_line(report: EditReport) -> str:
+    """What the search minimised, from its first step to its last; empty where there was none."""
     course = report.course
     if course is None or not course.steps:
-        return None
-    picked = sorted({round(share * (len(course.steps) - 1)) for share in (0, 0.25, 0.5, 0.75, 1)})
-    table = Table("loss, weighted", *(f"step {course.steps[row]}" for row in picked))
-    for name, values in course.losses.items():
-        table.add_row(name, *(f"{values[row]:.4g}" for row in picked))
-    return table
+        return ""
+    objective = course.losses["objective"]
+    return f"search: objective {objective[0]:.4g} → {objective[-1]:.4g}"

@@ -59,7 +59,8 @@ def test_an_edit_starts_from_the_stored_noise_and_tells_what_it_did() -> None:
     assert list(search["losses"]) == ["objective", "targets[0]", "planted", "content"]
     assert all(len(values) == 6 for values in (*search["losses"].values(), search["objective_error_m"]))
     assert search["losses"]["objective"][-1] < search["losses"]["objective"][0]
-    assert "loss, weighted" in printed
+    assert "search: objective" in printed
+    assert "--report FILE" not in printed
     assert after[0].action == before.action
     assert after.noise is not None
     assert 1e-6 < np.abs(after.noise[0] - before.noise).max() < 1
