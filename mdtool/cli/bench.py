@@ -56,11 +56,10 @@ def bench(
     labels = [f"action {k}" for k in range(actions)]
     rows = []
     console = Console(markup=False)
-    if not precision:
-        precision = list[str](native_precisions(where))
-        if len(precision) == 1:
-            say(console, "bf16 is emulated on this device: --precision bf16 times it all the same, for minutes")
-    for name in precision:
+    native = native_precisions(where)
+    if not precision and len(native) == 1:
+        say(console, "bf16 is emulated on this device: --precision bf16 times it all the same, for minutes")
+    for name in precision or native:
         say(console, f"timing {preset} in {name}, batch {batch} …")
         method = build_generator(table["method"], table["model"], labels, 30.0)
         rows.append(measure.bench(method, batch, where, name, repeats))

@@ -86,19 +86,17 @@ class Program:
 
     def _losses(self, body: BodyMotion) -> list[Tensor]:
         """Each goal's part of the loss [b]: coordinates share one mean, Σ w M |J - C| / Σ M, as in the paper."""
-        sums = {id(goal): goal.total(body) for goal in self.goals if isinstance(goal, Places)}
-        counts = {"pose": 0.0, "keep": 0.0}
+        counts, losses = {"pose": 0.0, "keep": 0.0}, []
         for goal in self.goals:
             if isinstance(goal, Places):
-                counts[goal.group] += sums[id(goal)][1]
+                total, count = goal.total(body)
+                counts[goal.group] += count
+                losses.append(total)
+            else:
+                losses.append(goal.residual(body).mean(-1))
         return [
-            goal.weight
-            * (
-                sums[id(goal)][0] / max(counts[goal.group], 1.0)
-                if isinstance(goal, Places)
-                else goal.residual(body).mean(-1)
-            )
-            for goal in self.goals
+            goal.weight * (loss / max(counts[goal.group], 1.0) if isinstance(goal, Places) else loss)
+            for goal, loss in zip(self.goals, losses, strict=True)
         ]
 
 

@@ -15,10 +15,8 @@ from mdtool.motion.skeleton import FEET, JOINTS
 
 BINS = 10
 """Most timestep bins that a report has."""
-
-
 SEEN_THROUGH = 4.0
-"""Mean of the generator's adversarial loss from which on it is seen through: softplus(4) for a made motion."""
+"""Mean adversarial loss beyond which the discriminator knows nearly every made motion; a logit of -4 costs as much."""
 
 
 class BinnedMeans:
@@ -111,11 +109,8 @@ def symptoms(numbers: Mapping[str, float]) -> dict[str, str]:
 
 def _most_saturated(numbers: Mapping[str, float]) -> str:
     """The bin of timesteps where the discriminator errs least, in words; empty where bins are not told."""
-    sums = {
-        name.removeprefix("real/"): value + numbers[f"fake/{name.removeprefix('real/')}"]
-        for name, value in numbers.items()
-        if name.startswith("real/") and f"fake/{name.removeprefix('real/')}" in numbers
-    }
+    bins = [name.removeprefix("real/") for name in numbers if name.startswith("real/")]
+    sums = {place: numbers[f"real/{place}"] + numbers[f"fake/{place}"] for place in bins if f"fake/{place}" in numbers}
     return f", most at {min(sums, key=sums.__getitem__)}" if len(sums) > 1 else ""
 
 
