@@ -24,9 +24,16 @@ def rates(
     split: Annotated[
         str, typer.Option(help="Recordings that clip-FID compares with: train, test (as published), or both.")
     ] = "both",
-    fits: Annotated[int, typer.Option(min=1, help="Recordings per split that are fitted for reconstruction.")] = 100,
+    fits: Annotated[
+        int, typer.Option(min=0, help="Recordings per split that are fitted for reconstruction; 0 leaves it out.")
+    ] = 100,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats of clip-FID, each with a seed of its own.")] = 1,
+    lift_from: Annotated[
+        float | None,
+        typer.Option(callback=finite, min=1, help="Rate at which clip-FID's motions are made, to be lifted by slerp."),
+    ] = None,
     weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of samples and clips.")] = 0,
+    seed: Annotated[int, typer.Option(help="First seed of samples and clips.")] = 0,
     out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("rates.json"),
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
 ) -> None:
@@ -43,7 +50,7 @@ def rates(
 
     from mdtool.atomic import require_writable, write_text
     from mdtool.errors import MdtoolError
-    from mdtool.evaluation.rates import RECONSTRUCTION, clip_fid, learnt_latents, reconstruction
+    from mdtool.evaluation.rates import CLIP_FID, RECONSTRUCTION, clip_fid, learnt_latents, reconstruction
     from mdtool.methods.clip_features import ClipFeatures
     from mdtool.methods.contract import FieldMethod
     from mdtool.methods.generate import Generator
@@ -58,24 +65,27 @@ def rates(
     prepare("cpu", threads)
     recordings, console = read_motions(data), Console(markup=False)
     asked = sorted(fps or [20.0, 40.0, 60.0, 100.0, 120.0])
-    result: dict[str, object] = {"run": str(run), "data": str(data), "clips": count, "seed": seed}
+    result: dict[str, object] = {"run": str(run), "data": str(data), "clips": count, "seed": seed, "repeats": repeats}
     tables: list[tuple[str, tuple[str, ...], list[dict[str, Any]], float]] = []
     if features is not None:
         extractor, _, sha256 = load_method(features)
         if not isinstance(extractor, ClipFeatures):
             raise MdtoolError(f"{features} is no run of clip-features: `mdtool train --method clip-features` makes one")
         generator: Generator = load_generator(run, weights)
+        if lift_from is not None and not isinstance(generator.method, FieldMethod):
+            raise MdtoolError(f"{run} has no time axis and is lifted by slerp as it is: leave --lift-from out")
         with progress_bar(console, "clip-FID") as show:
-            result["clip_fid"] = found = clip_fid(generator, recordings, extractor, asked, count, splits, seed, show)
-        result["split"] = split
+            seeds = range(seed, seed + repeats)
+            found = clip_fid(generator, recordings, extractor, asked, count, splits, seeds, lift_from, show)
+        result |= {"clip_fid": found, "split": split, "lift_from": lift_from}
         result["extractor_sha256"] = sha256
         for row in found:
             if row["why"]:
                 say(console, f"note: no clip-FID at {row['fps']:g} fps: {row['why']}")
         title = f"clip-FID, {count} clips of {extractor.frames} poses, extractor {sha256[:12]}"
-        tables.append((title, ("fps", "recordings", "clip_fid", "floor", "spectrum_gap"), found, 1.0))
+        tables.append((title, CLIP_FID[repeats > 1], found, 1.0))
     method, track, sha256 = load_method(run, weights)
-    if isinstance(method, FieldMethod):
+    if isinstance(method, FieldMethod) and fits:
         about = RunFolder(run).read_config()
         trained_on = Path(about.data)
         known = trained_on.exists() and file_sha256(trained_on) == about.data_sha256
@@ -95,7 +105,8 @@ def rates(
                 )
             )
     elif features is None:
-        raise MdtoolError(f"{run} has no time axis to reconstruct with: give --features for its clip-FID")
+        why = "has no time axis to reconstruct with" if fits else "is asked for no reconstruction"
+        raise MdtoolError(f"{run} {why}: give --features for its clip-FID")
     result["provenance"] = provenance([data], weights=track, checkpoint_sha256=sha256)
     write_text(out, json.dumps(result, indent=1) + "\n")
     for title, columns, found, units in tables:

@@ -7,6 +7,7 @@ recorded at it or faster, and a method without a time axis is lifted to the rate
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from mdtool.errors import MdtoolError
 from mdtool.evaluation.distribution import fid
+from mdtool.evaluation.results import Spread
 from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, log_spectrum
 from mdtool.methods.contract import FieldMethod
 from mdtool.methods.generate import Generator
@@ -28,6 +30,11 @@ from mdtool.training.sequences import sequences_of, spans_of
 
 RECONSTRUCTION = ("learnt_m", "mpjpe_m", "held_out_m", "held_out_slerp_m", "s_consistency_m")
 """Columns of `reconstruction`, in metres."""
+CLIP_FID = (
+    ("fps", "recordings", "clip_fid", "floor", "spectrum_gap"),
+    ("fps", "recordings", "clip_fid", "clip_fid_ci95", "floor", "floor_ci95", "spectrum_gap"),
+)
+"""Columns of `clip_fid` of one repeat, and of several."""
 _AT_ONCE = 256
 _LEAST = 4
 """Recordings that a clip-FID needs at a rate."""
@@ -74,7 +81,8 @@ def clip_fid(
     rates: Sequence[float],
     count: int,
     splits: Sequence[int] = (TRAIN, TEST),
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
+    lift_from: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
     """clip-FID, its floor and the gap of the speed spectra at each rate.
@@ -82,11 +90,16 @@ def clip_fid(
     Args:
         count: clips per side.
         splits: recordings to compare with; the paper takes those for testing.
+        seeds: one repeat each, with motions and clips of its own.
+        lift_from: rate at which a method with a time axis makes its motions, to be lifted by slerp as those of others
+            are; None for the rate itself.
 
     Returns:
-        A row per rate: `recordings` counted, `clip_fid`, `floor` (one half of the recordings against the other, with
-        half as many clips each), `spectrum_gap` (mean difference of log speeds over the bands below half the rate).
-        Numbers are None where too few recordings are fast and long enough or no motion is, and `why` says which.
+        A row per rate: `recordings` counted, and means over the repeats of `clip_fid`, `floor` (one half of the
+        recordings against the other, with half as many clips each), `spectrum_gap` (mean difference of log speeds over
+        the bands below half the rate), with `clip_fid_ci95` and `floor_ci95` the half widths of their confidence
+        intervals. Numbers are None where too few recordings are fast and long enough or no motion is, and `why` says
+        which; intervals also where there is one repeat.
 
     Raises:
         MdtoolError: the run is asked for actions, and a recording has one that it does not know, or none.
@@ -101,40 +114,64 @@ def clip_fid(
             "preprocess recordings of these"
         )
     for place, fps in enumerate(rates):
-        rng = np.random.default_rng([seed, int(1000 * fps)])
         real = [clip for clip in clips if clip.fps >= fps - 1e-6 and clip.seconds * fps >= extractor.frames]
         row: dict[str, Any] = {"fps": fps, "recordings": len(real)}
-        row |= dict.fromkeys(("clip_fid", "floor", "spectrum_gap", "why"))
+        row |= dict.fromkeys(("clip_fid", "floor", "spectrum_gap", "clip_fid_ci95", "floor_ci95", "why"))
         rows.append(row)
+        found: list[tuple[float, float, float]] = []
         if len(real) < _LEAST:
             row["why"] = f"fewer than {_LEAST} recordings of {extractor.frames} poses at that rate or faster"
         else:
-            order = rng.permutation(len(real))
-            halves = [[real[index] for index in part] for part in np.array_split(order, 2)]
-            known = clips_at(real, fps, extractor, count, rng)
-            made = clips_at(_made(generator, real, fps, extractor.frames, seed), fps, extractor, count, rng)
-            one, other = (clips_at(half, fps, extractor, count // 2, rng) for half in halves)
-            if made is None:
-                row["why"] = f"the run makes no motion of {extractor.frames} poses at that rate"
-            if known is not None and made is not None and one is not None and other is not None:
-                heard = np.array([low < fps / 2 for low, _ in BANDS])
-                gap = np.abs(made.spectrum.mean(0) - known.spectrum.mean(0))[heard].mean()
-                row |= {
-                    "clip_fid": fid(made.features, known.features),
-                    "floor": fid(one.features, other.features),
-                    "spectrum_gap": float(gap),
-                }
-        if progress:
-            progress(place + 1, len(rates))
+            for repeat, seed in enumerate(seeds):
+                made = _made(generator, real, fps, extractor.frames, seed, lift_from)
+                scores = _scores(made, real, fps, extractor, count, np.random.default_rng([seed, int(1000 * fps)]))
+                if scores is None:
+                    row["why"] = f"the run makes no motion of {extractor.frames} poses at that rate"
+                    break
+                found.append(scores)
+                if progress:
+                    progress(place * len(seeds) + repeat + 1, len(rates) * len(seeds))
+        if found:
+            for column, name in enumerate(("clip_fid", "floor", "spectrum_gap")):
+                score = Spread(tuple(scores[column] for scores in found))
+                row[name] = score.mean
+                if len(found) > 1 and f"{name}_ci95" in row:
+                    row[f"{name}_ci95"] = score.ci95
+    if progress:
+        progress(len(rates) * len(seeds), len(rates) * len(seeds))
     return rows
 
 
-def _made(generator: Generator, real: Sequence[Motion], fps: float, frames: int, seed: int) -> list[Motion]:
+def _scores(
+    motions: Sequence[Motion],
+    real: Sequence[Motion],
+    fps: float,
+    extractor: ClipFeatures,
+    count: int,
+    rng: np.random.Generator,
+) -> tuple[float, float, float] | None:
+    """(clip-FID, floor, spectrum gap) of one repeat; None where no motion holds a clip."""
+    order = rng.permutation(len(real))
+    halves = [[real[index] for index in part] for part in np.array_split(order, 2)]
+    known = clips_at(real, fps, extractor, count, rng)
+    made = clips_at(motions, fps, extractor, count, rng)
+    one, other = (clips_at(half, fps, extractor, count // 2, rng) for half in halves)
+    if known is None or made is None or one is None or other is None:
+        return None
+    heard = np.array([low < fps / 2 for low, _ in BANDS])
+    gap = np.abs(made.spectrum.mean(0) - known.spectrum.mean(0))[heard].mean()
+    return fid(made.features, known.features), fid(one.features, other.features), float(gap)
+
+
+def _made(
+    generator: Generator, real: Sequence[Motion], fps: float, frames: int, seed: int, lift_from: float | None = None
+) -> list[Motion]:
     """One motion per recording, of its action and length, as far as the run makes them; never too short for a clip."""
     labels = [generator.actions.index(clip.action) if generator.conditional else -1 for clip in real]
     if isinstance(generator.method, FieldMethod):
-        most = max(frames_on(generator.method.axis_s, fps), frames)
-        made = list(generator.sample(labels, seed, fps=fps, frames=most))
+        rate = lift_from or fps
+        most = max(frames_on(generator.method.axis_s, rate), math.ceil((frames - 1) * rate / fps) + 1)
+        made = [resample(motion, fps) for motion in generator.sample(labels, seed, fps=rate, frames=most)]
     else:
         made = [resample(motion, fps) for motion in generator.sample(labels, seed)]
     lengths = [max(round(clip.seconds * fps), frames) for clip in real]

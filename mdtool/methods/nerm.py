@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mdtool.config import validated
 from mdtool.diffusion.gaussian import GaussianDiffusion
 from mdtool.diffusion.guidance import NO_CONDITION, classifier_free, guidance_scale
+from mdtool.diffusion.mixture import MixturePreconditioner
 from mdtool.diffusion.preconditioning import SpectralPreconditioner
 from mdtool.diffusion.samplers import ddim, ddim_inversion
 from mdtool.diffusion.schedules import betas
@@ -70,8 +71,7 @@ class NeRM(FieldStage, FieldMethod):
         self.layout = FeatureLayout("y-up", "ground", heading=True)
         self.network = self._network(config)
         self.process = GaussianDiffusion(betas("scaled-linear", config.diffusion_steps))
-        spectral = config.prediction == "spectral"
-        self.skip = SpectralPreconditioner(len(self.labels), config.latent, 1) if spectral else None
+        self.skip = self._skip(config)
         self.register_buffer("white_mean", torch.zeros(config.latent))
         self.register_buffer("white_scale", torch.ones(config.latent))
         self.register_buffer("ready", torch.zeros((), dtype=torch.bool))
@@ -84,6 +84,13 @@ class NeRM(FieldStage, FieldMethod):
             width=config.latent, layers=config.denoiser_layers, heads=config.heads, feedforward=config.feedforward,
             actions=actions, dropout=config.dropout,
         )  # fmt: skip
+
+    def _skip(self, config: NeRMConfig) -> SpectralPreconditioner | MixturePreconditioner | None:
+        if config.prediction == "eps":
+            return None
+        if config.prediction == "mixture":
+            return MixturePreconditioner(len(self.labels), config.latent, config.components)
+        return SpectralPreconditioner(len(self.labels), config.latent, 1)
 
     # ---- training ---------------------------------------------------------------------------------------------
 
@@ -135,11 +142,21 @@ class NeRM(FieldStage, FieldMethod):
             self.white_mean.copy_(mean)
             self.white_scale.copy_(scale.clamp_min(1e-4))
             self.ready.fill_(True)
-            if self.skip is not None and self._sequences is not None:
-                every = self._sequences.stamps(range(len(self.table)), 1)
-                assert every.places is not None
-                draws = self._white(every.places.sequence, step_generator(0, step, mean.device))
-                self.skip.fit(draws.unsqueeze(-1), every.action, LEAST_SPREAD)
+            if self._sequences is not None:
+                self._fit_skip(self._sequences.stamps(range(len(self.table)), 1), step)
+
+    def _fit_skip(self, every: Batch, step: int) -> None:
+        """Let the denoiser begin at what the latents' distribution tells; `every` has one pose of each sequence."""
+        assert every.places is not None
+        rows = every.places.sequence
+        if isinstance(self.skip, MixturePreconditioner):
+            mean = (self.table.mean[rows] - self.white_mean) / self.white_scale
+            spread = self.table.log_variance[rows].exp() / self.white_scale.square() if self.config.variational else 0
+            importance = self.sensitivity(self.white_mean, self.white_scale)
+            self.skip.fit(mean, torch.zeros_like(mean) + spread, every.action, importance, LEAST_SPREAD)
+        elif self.skip is not None:
+            draws = self._white(rows, step_generator(0, step, rows.device))
+            self.skip.fit(draws.unsqueeze(-1), every.action, LEAST_SPREAD)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Stage 1: error of the poses, of the root, and the latents' divergence; stage 2: error of the noise."""
@@ -332,6 +349,9 @@ class NeRM(FieldStage, FieldMethod):
         signal, level = (
             self.process.table(name, timestep, x_t) for name in ("sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod")
         )
+        if isinstance(self.skip, MixturePreconditioner):
+            alone = output.squeeze(1), x_t.squeeze(1), signal.squeeze(1), level.squeeze(1)
+            return self.skip.estimate(*alone, action).unsqueeze(1)
         return self.skip.estimate(output.mT, x_t.mT, signal, level, action).mT
 
     def _spaced(self, steps: object) -> GaussianDiffusion:

@@ -78,9 +78,11 @@ class NeRMConfig(Strict):
     heads: int = Field(4, gt=0)
     feedforward: int = Field(1024, gt=0)
     dropout: float = Field(0.1, ge=0, lt=1)
-    prediction: Literal["eps", "spectral"] = "eps"
-    """What the denoiser tells: the noise; or its correction of what each action's mean and variances tell already (see
-    diffusion/preconditioning.py), not in the paper."""
+    prediction: Literal["eps", "spectral", "mixture"] = "eps"
+    """What the denoiser tells: the noise; or its correction of what each action's mean and variances (see
+    diffusion/preconditioning.py) or its mixture of Gaussians (diffusion/mixture.py) tell already, not in the paper."""
+    components: int = Field(32, gt=0)
+    """Gaussians of an action's mixture, at most."""
     conditional: bool = True
     cond_mask_prob: float = Field(0.1, ge=0, le=1)
     diffusion_steps: int = Field(1000, gt=1)

@@ -37,6 +37,8 @@ ENCODER_POSES = 64
 COMPONENT_FPS = 32.0
 """Poses a second that the principal components are found from."""
 LEAST_KL = 1e-8
+SENSITIVITY_POSES = 16
+"""Instants at which it is seen what a number of a latent does."""
 
 
 class FieldStage(SequenceLearner):
@@ -123,6 +125,14 @@ class FieldStage(SequenceLearner):
 
     def _functions(self, coordinate: Tensor) -> Tensor:
         return with_trend(self.field.basis(coordinate), coordinate)
+
+    @torch.no_grad()
+    def sensitivity(self, latent: Tensor, step: Tensor) -> Tensor:
+        """Mean squared change [d] of the poses, as the loss weighs it, by a step [d] along each number of a latent."""
+        coordinate = torch.linspace(-1, 1, SENSITIVITY_POSES, device=latent.device).unsqueeze(0)
+        moved = torch.cat([latent.unsqueeze(0), latent + step.diag()])
+        made = self.field(coordinate, moved, torch.zeros(len(moved), device=latent.device), spacing_between(coordinate))
+        return ((made[1:] - made[:1]).square() * self.importance).sum(-1).mean(1)
 
     def _field_losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         config, places = self.config, batch.places

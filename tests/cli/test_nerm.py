@@ -145,6 +145,13 @@ def test_parts_are_trained_and_used(place: Path) -> None:
     assert 0 < found["reconstruction_test"][0]["mpjpe_m"] < 2
     assert found["reconstruction_test"][0]["learnt_m"] is None
     assert 0 < found["reconstruction_train"][0]["learnt_m"] < 2
+    twice = ("--features", "runs/clip-features", "--fps", 60, "--count", 40, "--repeats", 2, "--lift-from", 20)
+    assert "ci95" in done("rates", "runs/field", *twice, "--fits", 0, "--out", "lifted.json")
+    lifted = json.loads(Path("lifted.json").read_text())
+    assert lifted["lift_from"] == 20
+    assert lifted["clip_fid"][0]["clip_fid_ci95"] > 0
+    assert "reconstruction_train" not in lifted
+    assert "is asked for no reconstruction" in refused("rates", "runs/field", "--fits", 0)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from mdtool.motion.motion import TEST, TRAIN, Motion, MotionSet
 from mdtool.motion.resample import resample
 from mdtool.training.loop import Trainer
 from mdtool.training.sequences import SequenceSource
-from tests.methods.test_nerm import recording
+from tests.methods.test_nerm import nerm, recording
 from tests.motion.smooth_motion import ACTIONS
 
 FRAMES = 32
@@ -129,3 +129,25 @@ def test_a_rate_without_clip_fid_says_why() -> None:
     assert (row["clip_fid"], row["why"]) == (None, "the run makes no motion of 36 poses at that rate")
     (row,) = clip_fid(generator, recordings, ClipFeatures({"frames": 36}, [], 20.0), [20.0], 40, splits=[TEST])
     assert row["recordings"] == 0
+
+
+def test_repeats_have_motions_of_their_own_and_a_field_can_be_lifted_as_a_grid_is(extractor: ClipFeatures) -> None:
+    method = nerm(axis_s=2.0)
+    asked: list[tuple[int, float, int]] = []
+
+    def sample(labels: list[int], seed: int, fps: float, frames: int) -> list[Motion]:
+        asked.append((seed, fps, frames))
+        return [resample(lively(seed + k), fps).slice(0, frames) for k in range(len(labels))]
+
+    generator: Any = SimpleNamespace(conditional=False, sample=sample, method=method)
+    recordings = MotionSet.from_clips([lively(k) for k in range(8)])
+    (row,) = clip_fid(generator, recordings, extractor, [120.0], 40, seeds=(3, 5))
+    assert [seed for seed, *_ in asked] == [3, 5]
+    alone = [clip_fid(generator, recordings, extractor, [120.0], 40, seeds=(seed,))[0] for seed in (3, 5)]
+    assert row["clip_fid"] == pytest.approx(np.mean([one["clip_fid"] for one in alone]))
+    half_width = 1.96 * np.std([one["floor"] for one in alone], ddof=1) / np.sqrt(2)
+    assert row["floor_ci95"] == pytest.approx(half_width)
+    assert alone[0]["clip_fid_ci95"] is None
+    (lifted,) = clip_fid(generator, recordings, extractor, [120.0], 40, seeds=(3,), lift_from=20.0)
+    assert asked[-1] == (3, 20.0, 41)
+    assert lifted["spectrum_gap"] > 2 * alone[0]["spectrum_gap"]  # 20 fps hold nothing of what the hands do at 12 Hz

@@ -163,6 +163,33 @@ def test_before_it_learns_the_spectral_denoiser_draws_each_action_s_own_gaussian
         torch.testing.assert_close(drawn.std(0), own.std(0, unbiased=False), atol=0.05, rtol=0.15)
 
 
+def test_before_it_learns_the_mixture_draws_the_ways_of_each_action_and_nothing_between() -> None:
+    """Eight motions of one action, four at one place and four at another: latents come from both, and from there."""
+    method = nerm(
+        prediction="mixture", components=2, denoiser="mlp", sample_steps=50, diffusion_steps=1000, encoder_steps=0
+    )
+    clips = [recording(20.0, 2.9, len(ACTIONS) * seed) for seed in range(8)]
+    method.meet(SequenceSource(method, MotionSet.from_clips(clips, ACTIONS), TRAIN, 8, 0))
+    side = torch.tensor([-1.0, 1.0]).repeat(4).unsqueeze(1)
+    method.table.mean = 2 * side + 0.1 * torch.randn(8, 32)
+    method.table.log_variance = torch.full((8, 32), -9.0)
+    method.begin(method.config.field_steps)
+    with torch.no_grad():
+        drawn = method.latents(torch.randn(500, 32), torch.zeros(500, dtype=torch.long))
+    assert drawn.mean(1).abs().min() > 1.5
+    assert 0.4 < (drawn.mean(1) > 0).float().mean() < 0.6
+
+
+def test_a_latent_s_number_counts_by_what_it_moves() -> None:
+    method = nerm(linear_path=True, encoder_steps=0, time_encoding="fourier", latent=8, heads=2)
+    assert method.field.linear is not None
+    with torch.no_grad():
+        method.field.linear.weight[:, -2] = torch.arange(8.0).unsqueeze(1) / method.field.linear.gain  # the constants
+    moved = method.sensitivity(torch.zeros(8), torch.full((8,), 0.5))
+    expected = (0.5 * torch.arange(8.0)).square() * method.importance.sum()
+    torch.testing.assert_close(moved, expected)
+
+
 def test_the_field_makes_do_with_its_share_of_the_batch() -> None:
     method = nerm(encoder_steps=0, native_from=0, field_share=3, clips_per_visit=2, field_steps=5)
     clips = [recording(20.0, 2.9, seed) for seed in range(4)]
