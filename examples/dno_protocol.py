@@ -25,11 +25,12 @@ import torch
 from mdtool.atomic import write_text
 from mdtool.editing.chain import Chain
 from mdtool.editing.compiler import compile_request
+from mdtool.editing.edited import Edited
 from mdtool.editing.plan import Plan
 from mdtool.editing.reading import request_of
 from mdtool.editing.report import report, seen
 from mdtool.editing.search import search_all
-from mdtool.editing.session import Edited, Session
+from mdtool.editing.session import Session
 from mdtool.editing.source import Source, at_rate
 from mdtool.evaluation.control import PREDICATES, content_preserved
 from mdtool.evaluation.physical import foot_skating, jitter, skating_ratio

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mdtool.config import RunConfig
+    from mdtool.editing.edited import Edited
     from mdtool.editing.plan import Plan
-    from mdtool.editing.session import Edited
 
 MISSED = 3
 """Exit code when a `must` is not met."""

@@ -11,7 +11,7 @@ import numpy as np
 from mdtool.editing.detour import detour
 from mdtool.editing.document import Document, Key, Problem, Problems
 from mdtool.editing.feasibility import infeasible
-from mdtool.editing.frames import frame_indices, held
+from mdtool.editing.frames import frame_indices, held, moments
 from mdtool.editing.goals import Bound, Clear, Near, Places, Planted, Speed, Still
 from mdtool.editing.joints import joint_index, joint_indices
 from mdtool.editing.keyposes import blend_goal, pose_goal
@@ -139,7 +139,8 @@ class _Maker:
 
     def target(self, key: Key, target: Target) -> None:
         """One entry of `targets`."""
-        frames = self.frames(target.at)
+        seconds = self.request.time == "seconds"
+        frames = moments(target.at, self.plan.frames, self.plan.fps) if seconds else self.frames(target.at)
         pelvis = joint_index(target.joint or "pelvis")
         shared = {"key": key, "weight": target.weight, "must": target.must, "frames": frames, "joints": (pelvis,)}
         if target.pose is not None:
@@ -161,12 +162,12 @@ class _Maker:
         shares = asked = None
         if target.spread:
             asked = frames
-            near = np.arange(self.plan.frames)
+            near = np.union1d(np.arange(self.plan.frames), frames)
             off = np.abs(near[:, None] - frames).min(1)
             shares = np.where(off <= target.spread, 0.5 + 0.5 * np.cos(np.pi * off / (target.spread + 1)), 0.0)
-            frames = np.flatnonzero(shares)
+            frames, shares = near[shares > 0], shares[shares > 0]
             pick = np.abs(frames[:, None] - asked).argmin(1)
-            values, mask, shares = values[pick], mask[pick], shares[frames]
+            values, mask = values[pick], mask[pick]
         shared["frames"] = frames
         self.plan.goals.append(Places(**shared, values=values, mask=mask, shares=shares, asked=asked))
 

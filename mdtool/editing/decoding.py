@@ -42,9 +42,19 @@ class Decoder:
         if checkpointing:
             options = {**options, "checkpointing": True}
         if isinstance(self.method, FieldMethod):
-            options = {**options, "times_s": torch.arange(self.frames(plan), device=self.device) / plan.fps}
+            options = {**options, "times_s": self.times_s(plan)}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=run.precision == "bf16"):
             return self.method.decode(noise, action, **options).float()
+
+    def latents(self, plan: Plan, noise: Tensor, action: Tensor | None) -> Tensor:
+        """A field's latents [B, d] of noise [B, d], as a plan's edit decodes it."""
+        assert isinstance(self.method, FieldMethod)
+        return self.method.latents(noise, action, **self.method.smooth_options(smooth_steps(plan.request.run)))
+
+    def times_s(self, plan: Plan) -> Tensor:
+        """Instants [T + E] at which a field is asked for a plan's motion: its frames and the moments between."""
+        frames = np.concatenate([np.arange(self.frames(plan)), plan.between])
+        return torch.from_numpy(frames / plan.fps).to(self.device)
 
     def motions(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """(rot6d [B, T, 24, 6], root [B, T, 3]) of features, in the model's space."""

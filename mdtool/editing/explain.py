@@ -63,7 +63,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             {
                 "key": key_name(goal.key),
                 "wants": describe(goal),
-                "frames": [int(frame) for frame in goal.frames],
+                "frames": goal.frames.tolist(),
                 "must": goal.must,
                 "weight": goal.weight,
                 "from_the_input": away(plan, goal),

@@ -36,7 +36,7 @@ def infeasible(plan: Plan) -> list[Problem]:
     ]
 
 
-Wanted = dict[tuple[int, int], dict[int, tuple[float, int]]]
+Wanted = dict[tuple[float, int], dict[int, tuple[float, int]]]
 """(frame, joint) → axis → (coordinate, which goal)."""
 
 
@@ -44,7 +44,7 @@ def _hard(plan: Plan) -> list[tuple[int, Places]]:
     return [(place, goal) for place, goal in enumerate(plan.goals) if isinstance(goal, Places) and goal.hard]
 
 
-def _coordinates(plan: Plan) -> Iterator[tuple[int, Places, int, int, int, float]]:
+def _coordinates(plan: Plan) -> Iterator[tuple[int, Places, float, int, int, float]]:
     """(which goal, the goal, frame, joint, axis, coordinate) of everything that hard goals ask for themselves."""
     for place, goal in _hard(plan):
         for row, frame in enumerate(goal.frames):
@@ -52,7 +52,7 @@ def _coordinates(plan: Plan) -> Iterator[tuple[int, Places, int, int, int, float
                 continue
             for column, joint in enumerate(goal.joints):
                 for axis in np.flatnonzero(goal.mask[row, column]):
-                    yield place, goal, int(frame), joint, int(axis), float(goal.values[row, column, axis])
+                    yield place, goal, float(frame), joint, int(axis), float(goal.values[row, column, axis])
 
 
 def _wanted(plan: Plan) -> Wanted:
@@ -72,7 +72,7 @@ def _contradictions(plan: Plan, wanted: Wanted) -> list[Problem]:
         line = plan.document.problem(plan.goals[first].key, "").line
         problems[place] = plan.document.problem(
             goal.key,
-            f"{JOINT_NAMES[joint]} {'xyz'[axis]} at frame {frame} is to be {own:.2f} here and "
+            f"{JOINT_NAMES[joint]} {'xyz'[axis]} at frame {frame:g} is to be {own:.2f} here and "
             f"{value:.2f} in line {line}: keep one of the two",
         )
     return list(problems.values())
@@ -117,7 +117,7 @@ def _limbs(plan: Plan, wanted: Wanted) -> list[Problem]:
             problems.append(
                 plan.document.problem(
                     key,
-                    f"{JOINT_NAMES[joint]} at frame {frame} is {away:.2f} m from where the pelvis is to be, and the "
+                    f"{JOINT_NAMES[joint]} at frame {frame:g} is {away:.2f} m from where the pelvis is to be, and the "
                     f"chain between them is {reach(joint):.2f} m long: move one of them",
                     True,
                 )
@@ -127,7 +127,7 @@ def _limbs(plan: Plan, wanted: Wanted) -> list[Problem]:
 
 def _speeds(plan: Plan, wanted: Wanted) -> list[Problem]:
     """Straight lines between places that the pelvis must have, or must be near for a joint to be at its target."""
-    stops: list[tuple[int, np.ndarray, float, int | None]] = [(0, np.zeros(2), 0.0, None)] if not plan.free else []
+    stops: list[tuple[float, np.ndarray, float, int | None]] = [(0, np.zeros(2), 0.0, None)] if not plan.free else []
     for (frame, joint), axes in sorted(wanted.items()):
         if 0 in axes and 2 in axes:
             stops.append((frame, np.array([axes[0][0], axes[2][0]]), reach(joint), axes[0][1]))
@@ -143,7 +143,7 @@ def _speeds(plan: Plan, wanted: Wanted) -> list[Problem]:
             continue
         speed = way / ((frame - before) / plan.fps)
         if speed > FAST_M_S:
-            told = f"{speed:.1f} m/s from frame {before} ({way:.2f} m in {(frame - before) / plan.fps:.2f} s)"
+            told = f"{speed:.1f} m/s from frame {before:g} ({way:.2f} m in {(frame - before) / plan.fps:.2f} s)"
             if speed > FASTEST_M_S:
                 message = f"this needs {told}, faster than anyone runs: move the target nearer or later"
             else:
@@ -167,16 +167,17 @@ def _walls(plan: Plan) -> list[Problem]:
                     continue
                 points = np.zeros((plan.frames, 1, 3))
                 places = np.where(goal.mask[:, column], goal.values[:, column], plan.source.way[0])
-                points[goal.frames, 0] = places
+                rounded = np.rint(goal.frames).astype(int)
+                points[rounded, 0] = places
                 body = BodyMotion(points, {joint: 0}, np.zeros((plan.frames, 24, 6)), plan.fps)
                 alone = Clear(clear.key, 1.0, None, clear.frames, (joint,), clear.obstacles, clear.safe)
-                depth = clear.safe - alone.clearance(body)[goal.frames, 0]
+                depth = clear.safe - alone.clearance(body)[rounded, 0]
                 deepest = int(np.argmax(np.where(rows, depth, -np.inf)))
                 if depth[deepest] > _SAME_M:
                     problems.append(
                         plan.document.problem(
                             goal.key,
-                            f"{JOINT_NAMES[joint]} at frame {goal.frames[deepest]} is to be {depth[deepest]:.2f} m "
+                            f"{JOINT_NAMES[joint]} at frame {goal.frames[deepest]:g} is to be {depth[deepest]:.2f} m "
                             f"inside the safe zone of an obstacle: move the target, or make `safe` smaller",
                             True,
                         )

@@ -1,4 +1,7 @@
-"""Which frames a request means: 12, -1, 20-40, "*", a list of these; or the same in seconds."""
+"""Which frames a request means: 12, -1, 20-40, "*", a list of these; or the same in seconds.
+
+A moment in seconds may lie between frames: then it is a frame with a fraction.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ import numpy as np
 
 _RANGE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*-\s*(-?\d+(?:\.\d+)?)\s*")
 _EVERY = ("*", "all")
+_ON_A_FRAME = 1e-3
+"""Share of a frame's time within which a moment is that frame's."""
 _NAMED = {"first": 0, "last": -1}
 _HOW = "write a frame (12), one from the end (-1), a range (20-40), a list of these, or *"
 
@@ -28,9 +33,16 @@ def check_frames(spec: Any) -> Any:
 
 
 def held(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Rows of values [T, …] at frames [n]; beyond the end the last one stays."""
-    rows: np.ndarray = values[np.minimum(frames, len(values) - 1)]
-    return rows
+    """Rows of values [T, …] at frames [n], linearly where these have fractions; beyond the end the last one stays."""
+    places = np.minimum(frames, len(values) - 1)
+    before = np.floor(places).astype(np.int64)
+    if (before == places).all():
+        rows: np.ndarray = values[before]
+        return rows
+    share = (places - before).reshape(-1, *[1] * (values.ndim - 1))
+    after = np.minimum(before + 1, len(values) - 1)
+    between: np.ndarray = (1 - share) * values[before] + share * values[after]
+    return between
 
 
 def frame_indices(spec: Any, length: int, fps: float | None = None) -> np.ndarray:
@@ -50,6 +62,33 @@ def frame_indices(spec: Any, length: int, fps: float | None = None) -> np.ndarra
             raise ValueError(f"the range {item} ends before it begins")
         found |= set(range(first, last + 1))
     return np.array(sorted(found), dtype=np.int64)
+
+
+def moments(spec: Any, length: int, fps: float) -> np.ndarray:
+    """Frames in ascending order, each once, as `frame_indices` gives them of seconds; a moment between frames has a
+    fraction, and then all are float64. Ranges are of whole frames.
+
+    Raises:
+        ValueError: unreadable, or outside the motion.
+    """
+    items = spec if isinstance(spec, list) else [spec]
+    single = [item for item in items if _read(item)[0] == _read(item)[1]]
+    found = {_moment(_read(item)[0], length, fps) for item in single}
+    ranges = [item for item in items if item not in single]
+    found |= set(frame_indices(ranges, length, fps).tolist()) if ranges else set()
+    whole = all(frame == int(frame) for frame in found)
+    return np.array(sorted(found), dtype=np.int64 if whole else np.float64)
+
+
+def fractional(frames: np.ndarray) -> np.ndarray:
+    """Those of some frames [n] that lie between frames, in ascending order, each once."""
+    return np.unique(frames[frames != np.rint(frames)]).astype(np.float64)
+
+
+def neighbours(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The frames [n] before and after those [n] between."""
+    before = np.floor(frames).astype(np.int64)
+    return before, before + 1
 
 
 def _read(item: Any) -> tuple[float, float]:
@@ -88,15 +127,26 @@ def _index(place: float, length: int, fps: float | None) -> int:
     return wanted
 
 
+def _moment(place: float, length: int, fps: float) -> float:
+    """The frame, perhaps with a fraction, of a moment in seconds, counted from the end when negative."""
+    exact = place * fps
+    if place == -1 or abs(exact - round(exact)) < _ON_A_FRAME:
+        return _index(place, length, fps)
+    wanted = exact + length if exact < 0 else exact
+    if not 0 <= wanted <= length - 1:
+        raise ValueError(f"time {place:g} is outside the motion: it has 0 to {(length - 1) / fps:.2f} s")
+    return wanted
+
+
 def in_words(frames: Sequence[int] | np.ndarray, length: int) -> str:
-    """Frames as a person writes them: 12, 20-40, *."""
-    whole = [int(frame) for frame in frames]
+    """Frames as a person writes them: 12, 20-40, 12.4, *."""
+    whole = [round(float(frame), 2) for frame in frames]
     if len(whole) == length:
         return "*"
     parts: list[str] = []
     begin = 0
     for k in range(1, len(whole) + 1):
         if k == len(whole) or whole[k] != whole[k - 1] + 1:
-            parts.append(f"{whole[begin]}" if k - begin == 1 else f"{whole[begin]}-{whole[k - 1]}")
+            parts.append(f"{whole[begin]:g}" if k - begin == 1 else f"{whole[begin]:g}-{whole[k - 1]:g}")
             begin = k
     return ", ".join(parts) if len(parts) <= 4 else f"{', '.join(parts[:2])}, … {parts[-1]}"

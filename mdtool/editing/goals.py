@@ -43,10 +43,29 @@ class BodyMotion:
     rot6d: Any
     """[..., T, 24, 6] local rotations; the pelvis' is turned with the space."""
     fps: float
+    between: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """[E] frames with fractions, whose rows follow those of the whole frames in both arrays."""
 
-    def of(self, joints: Sequence[int], frames: Any = slice(None)) -> Any:
-        """Places [..., n, k, 3] of some joints at some frames."""
-        return self.positions[..., frames, :, :][..., [self.columns[joint] for joint in joints], :]
+    @property
+    def whole(self) -> int:
+        """How many whole frames there are."""
+        return int(self.positions.shape[-3]) - len(self.between)
+
+    def rows(self, frames: np.ndarray) -> np.ndarray:
+        """Where frames [n] are among the rows of the arrays; those with fractions must be among `between`."""
+        if frames.dtype.kind == "i":
+            return frames
+        found = np.where(frames == np.rint(frames), frames, self.whole + np.searchsorted(self.between, frames))
+        return found.astype(np.int64)
+
+    def of(self, joints: Sequence[int], frames: np.ndarray | None = None) -> Any:
+        """Places [..., n, k, 3] of some joints at some frames; at all whole ones when not given."""
+        rows = slice(0, self.whole) if frames is None else self.rows(frames)
+        return self.positions[..., rows, :, :][..., [self.columns[joint] for joint in joints], :]
+
+    def turns(self, frames: np.ndarray) -> Any:
+        """Local rotations [..., n, 24, 6] at some frames."""
+        return self.rot6d[..., self.rows(frames), :, :]
 
 
 @dataclass(frozen=True)
@@ -224,8 +243,8 @@ class Speed(Goal):
 
     def residual(self, body: BodyMotion) -> Coordinate:
         """Difference from the wanted speed, between the neighbouring frames."""
-        last = body.positions.shape[-3] - 1
-        after, before = np.minimum(self.frames + 1, last), np.maximum(self.frames - 1, 0)
+        after = np.minimum(np.floor(self.frames) + 1, body.whole - 1).astype(int)
+        before = np.maximum(np.ceil(self.frames) - 1, 0).astype(int)
         step = (body.of(self.joints, after) - body.of(self.joints, before))[..., 0, :]
         time_s = like((after - before) / body.fps, body.positions)
         return abs(off_axis(step[..., 0], step[..., 2]) / time_s - self.speed)

@@ -34,13 +34,13 @@ def pose_goal(plan: Plan, key: Key, target: Target, frames: np.ndarray) -> Goal:
     if other.motion is None:
         raise ValueError(f"{path} holds joint places: a key pose comes from a motion file")
     first = int(frame) + (len(other) if int(frame) < 0 else 0)
-    picks = first + frames - frames[0] if _consecutive(frames) else np.full(len(frames), first)
+    picks = first + np.arange(len(frames)) if _consecutive(frames) else np.full(len(frames), first)
     if not 0 <= first < len(other) or picks[-1] >= len(other):
         raise ValueError(f"{path} has no pose {target.pose.rpartition('#')[2]}: it has frames 0 to {len(other) - 1}")
     joints = joint_indices(target.joints if target.joints is not None else "all")
     to_start = plan.source.world.inverse()
     if target.align == "root":
-        to_start = _over_the_input(plan, int(frames[0])).after(stands_at(other.motion, first).inverse())
+        to_start = _over_the_input(plan, float(frames[0])).after(stands_at(other.motion, first).inverse())
     if target.rotations is not None:
         turns = other.motion.rot6d[picks].astype(float)[:, list(joints)]
         if target.rotations == "world":
@@ -92,12 +92,17 @@ def _continued(head: Motion, tail: Motion) -> Motion:
     return further.after(begin.inverse()).motion(tail)
 
 
-def _over_the_input(plan: Plan, frame: int) -> Placement:
+def _over_the_input(plan: Plan, frame: float) -> Placement:
     """Where the input's pelvis is at a frame, in the space `start`."""
     motion = plan.source.motion
     if motion is None:
         return Placement()
-    return plan.source.world.inverse().after(stands_at(motion, min(frame, len(motion) - 1)))
+    place = int(min(frame, len(motion) - 1))
+    if frame > place and place < len(motion) - 1:
+        from mdtool.motion.resample import resample_at
+
+        motion, place = resample_at(motion, np.array([frame / motion.fps])), 0
+    return plan.source.world.inverse().after(stands_at(motion, place))
 
 
 def _consecutive(frames: np.ndarray) -> bool:

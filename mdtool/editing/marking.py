@@ -47,7 +47,7 @@ def _points(goal: Places, world: Placement) -> list[Point]:
                 at = world.done(np.where(goal.mask[row, column], goal.values[row, column], 0.0))
                 axes = "".join("xyz"[axis] for axis in np.flatnonzero(goal.mask[row, column]))
                 place = (float(at[0]), float(at[1]), float(at[2]))
-                found.append(Point(int(frame), place, goal.joints[column], axes))
+                found.append(Point(round(float(frame)), place, goal.joints[column], axes))
     return found
 
 

@@ -27,7 +27,7 @@ class Facing(Goal):
 
     def residual(self, body: BodyMotion) -> Coordinate:
         """1 - cos of the angle between, as an angle near 0: √(2 - 2 cos)."""
-        six = body.rot6d[..., self.frames, 0, :]
+        six = body.turns(self.frames)[..., 0, :]
         x, z = six[..., 2], six[..., 0] * six[..., 4] - six[..., 1] * six[..., 3]
         length = off_axis(x, z)
         a, b = x / length - float(np.sin(self.angle)), z / length - float(np.cos(self.angle))
@@ -57,7 +57,7 @@ class Turns(Goal):
 
     def residual(self, body: BodyMotion) -> Coordinate:
         """Geodesic angle of each joint, averaged: 2 asin(‖R - Q‖_F / √8)."""
-        own = body.rot6d[..., self.frames, :, :]
+        own = body.turns(self.frames)
         turned = world_rotations(own, self.joints) if self.world else rotations(own[..., list(self.joints), :])
         squared = (turned - rotations(like(self.rot6d, body.rot6d))) ** 2
         chord = root(squared.sum((-1, -2))) / 8**0.5
@@ -82,7 +82,7 @@ class Channels(Goal):
 
     def residual(self, body: BodyMotion) -> Coordinate:
         """Mean |f - g| over the six numbers of each joint, in the units of MDM's features."""
-        own = body.rot6d[..., self.frames, :, :][..., list(self.joints), :]
+        own = body.turns(self.frames)[..., list(self.joints), :]
         return abs(own - like(self.rot6d, body.rot6d)).mean((-1, -2))
 
 

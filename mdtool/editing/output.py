@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mdtool.editing.edited import Edited
 from mdtool.editing.marking import marks
-from mdtool.editing.session import Edited
 from mdtool.methods.generate import Generator
 from mdtool.motion.file import provenance, write_motions
 from mdtool.motion.marks import KEY

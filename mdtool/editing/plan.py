@@ -10,6 +10,7 @@ import numpy as np
 
 from mdtool.editing.condition import strays
 from mdtool.editing.document import UNREADABLE, Document, Problem
+from mdtool.editing.frames import fractional
 from mdtool.editing.goals import Goal, Planted
 from mdtool.editing.joints import joint_indices
 from mdtool.editing.request import EditRequest
@@ -62,6 +63,11 @@ class Plan:
         return DEFAULTS[self.task]
 
     @property
+    def between(self) -> np.ndarray:
+        """[E] frames with fractions: moments that goals are about and that are no frame's."""
+        return fractional(np.concatenate([np.zeros(0), *(goal.frames for goal in self.goals)]))
+
+    @property
     def steps(self) -> int:
         """Steps of the search."""
         return self.defaults.steps if self.request.run.steps == "auto" else self.request.run.steps
@@ -91,6 +97,13 @@ class Plan:
         """Whether the network is told the input's action, if it knows it."""
         condition = self.request.run.condition
         return condition == "keep" or (condition == "auto" and self.strays is None)
+
+    @property
+    def stages(self) -> int:
+        """Stages that a fit to a field may have. What a mask shows may be noise, which only the first smoothes away."""
+        if self.request.run.stages != "auto":
+            return self.request.run.stages
+        return 3 if any(goal.hard for goal in self.goals) else 1
 
     @property
     def action_told(self) -> str:

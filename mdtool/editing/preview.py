@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mdtool.atomic import replacing
+from mdtool.editing.frames import in_words
 from mdtool.editing.goals import AlongLine, Clear, Goal, Places
 from mdtool.editing.obstacles import Obstacle, nearest
 from mdtool.editing.plan import Plan
@@ -190,6 +191,6 @@ def _draw_goal(draw: ImageDraw.ImageDraw, goal: Goal, floor: _Floor, labels: _La
         x, y = floor.pixel(goal.values[row, 0, [0, 2]])
         draw.ellipse([x - 5, y - 5, x + 5, y + 5], outline=_TARGET, width=2)
         if len(goal.frames) < 8 or frame in goal.frames[[0, -1]]:
-            told.setdefault((x, y), []).append(str(frame))
+            told.setdefault((x, y), []).append(in_words([frame], -1))
     for (x, y), frames in told.items():
         labels.put(f"{joint} at {', '.join(frames)}", x, y, _TARGET)

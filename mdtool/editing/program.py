@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mdtool.editing.document import key_name
 from mdtool.editing.goals import BodyMotion, Goal, Places
+from mdtool.editing.moments import poses_between
 from mdtool.editing.optimiser import Judged
 from mdtool.editing.placement import Placement, fitted
 from mdtool.editing.shapes import turned
@@ -30,6 +31,10 @@ class Program:
     fps: float
     placement: Placement | None
     """From the model's space to the request's; None: wherever it fits the targets best."""
+    between: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """[E] frames with fractions that goals are about."""
+    made_between: bool = False
+    """Whether motions come with their poses there, as their last E; otherwise these are interpolated."""
 
     @property
     def joints(self) -> list[int]:
@@ -63,15 +68,27 @@ class Program:
     def body(self, rot6d: Tensor, root: Tensor) -> BodyMotion:
         """The joints that goals are about, in the request's space."""
         joints = self.joints
-        rot6d, root = rot6d[:, : self.frames], root[:, : self.frames]
+        rot6d, root = self._with_moments(rot6d, root)
         places = positions_frames_last(rot6d.permute(0, 2, 3, 1), joints=joints).permute(0, 3, 1, 2)
         places = places + root[:, :, None]
         columns = {joint: column for column, joint in enumerate(joints)}
-        raw = BodyMotion(places, columns, rot6d, self.fps)
+        raw = BodyMotion(places, columns, rot6d, self.fps, self.between)
         placement = self.place(raw) if self.placement is None else self.placement
         if not np.any(placement.yaw) and not np.any(placement.x) and not np.any(placement.z):
             return raw
-        return BodyMotion(placement.done(places), columns, _turned_pelvis(rot6d, placement), self.fps)
+        return BodyMotion(placement.done(places), columns, _turned_pelvis(rot6d, placement), self.fps, self.between)
+
+    def _with_moments(self, rot6d: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
+        """The edit's frames of motions, and behind them the poses between frames."""
+        own = rot6d[:, : self.frames], root[:, : self.frames]
+        count = len(self.between)
+        if not count:
+            return own
+        if self.made_between:
+            more = rot6d[:, -count:], root[:, -count:]
+        else:
+            more = poses_between(*own, self.between)
+        return torch.cat([own[0], more[0]], dim=1), torch.cat([own[1], more[1]], dim=1)
 
     def place(self, raw: BodyMotion) -> Placement:
         """Where motions fit their targets best; the model's own place without targets on the ground."""

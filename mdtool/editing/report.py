@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from mdtool.editing.document import key_name
+from mdtool.editing.edited import Edited
 from mdtool.editing.frames import in_words
 from mdtool.editing.goals import BodyMotion, Clear, Goal, Places, describe
 from mdtool.editing.placement import Placement
 from mdtool.editing.plan import Plan
-from mdtool.editing.session import Edited
+from mdtool.editing.stages import Reached
 from mdtool.editing.trace import Course
 from mdtool.evaluation.control import locality
 from mdtool.evaluation.physical import foot_skating, jitter, penetration, skating_ratio
 from mdtool.motion.motion import Motion
+from mdtool.motion.resample import resample_at
 
 _NEAR_FRAMES = 15
 """Frames around a target in which an edit is expected to change the motion."""
@@ -66,6 +68,8 @@ class EditReport:
     changes: list[ChangeRow]
     course: Course | None = None
     """How the search went; None for a motion that was not searched for."""
+    stages: Sequence[Reached] = ()
+    """What each stage of the fit came to."""
     restarts: Sequence[float] = ()
     """What the searches came to, of which this is the least."""
 
@@ -86,33 +90,48 @@ class EditReport:
 def reports(edited: Edited) -> list[EditReport]:
     """A report per variation."""
     return [
-        replace(report(edited.plan, motion, edited.before, loss), course=course, restarts=restarts)
-        for motion, loss, course, restarts in zip(
-            edited.motions, edited.losses, edited.courses, edited.restarts, strict=True
+        replace(
+            report(edited.plan, motion, edited.before, edited.losses[k], edited.between[k]),
+            course=edited.courses[k],
+            stages=edited.stages[k],
+            restarts=edited.restarts[k],
         )
+        for k, motion in enumerate(edited.motions)
     ]
 
 
-def report(plan: Plan, motion: Motion, before: Motion | None, loss: float = float("nan")) -> EditReport:
+def report(
+    plan: Plan, motion: Motion, before: Motion | None, loss: float = float("nan"), between: Motion | None = None
+) -> EditReport:
     """Measure a motion against the goals of a plan, and against the motion that it was.
 
     Args:
         motion: in the world of the plan's input.
+        between: its poses at the moments between frames, where a field made them; interpolated by default.
     """
-    after_body = seen(plan, motion)
+    after_body = seen(plan, motion, between)
     # A blend goes on after its input: there is nothing to hold its goals against.
     before_body = None if before is None or len(before) < plan.frames else seen(plan, before)
     rows = [_row(plan, goal, after_body, before_body) for goal in plan.goals]
     return EditReport(motion.name, loss, rows, _changes(plan, motion, before, after_body, before_body))
 
 
-def seen(plan: Plan, motion: Motion) -> BodyMotion:
-    """A motion of the input's world as goals see it."""
-    world = plan.source.world
+def seen(plan: Plan, motion: Motion, between: Motion | None = None) -> BodyMotion:
+    """A motion of the input's world as goals see it, with its poses `between` frames, which are interpolated if not
+    given."""
+    world, moments = plan.source.world, plan.between
+    if len(moments):
+        if between is None:
+            between = resample_at(motion, moments / motion.fps)
+        motion = replace(
+            motion,
+            rot6d=np.concatenate([motion.rot6d, between.rot6d]),
+            root=np.concatenate([motion.root, between.root]),
+        )
     home = _home(plan, motion)
     places = world.undone(motion.positions().astype(np.float64))
     return BodyMotion(
-        places, {joint: joint for joint in range(places.shape[1])}, home.rot6d.astype(np.float64), plan.fps
+        places, {joint: joint for joint in range(places.shape[1])}, home.rot6d.astype(np.float64), plan.fps, moments
     )
 
 
@@ -163,7 +182,8 @@ def _changes(
             )
         )
     if own is not None and own.shape == after.shape:
-        targets = [frame for goal in plan.goals if isinstance(goal, Places) and goal.hard for frame in goal.frames]
+        placed = [goal for goal in plan.goals if isinstance(goal, Places) and goal.hard]
+        targets = [int(frame) for goal in placed for frame in np.rint(goal.frames)]
         rows.append(ChangeRow("change of all joints (RMS)", "cm", None, 100 * locality(own, after, [], 0)))
         if targets:
             far = locality(own, after, targets, _NEAR_FRAMES)
@@ -204,6 +224,7 @@ def to_json(edited: Edited, found: Sequence[list[EditReport]]) -> dict[str, Any]
                 "changes": [
                     {**asdict(row), "after": None if np.isnan(row.after) else row.after} for row in each.changes
                 ],
+                "stages": [stage._asdict() for stage in each.stages],
                 "search": None if each.course is None else _course_json(each.course),
             }
             for each in own

@@ -34,9 +34,16 @@ def change_table(report: EditReport) -> Table:
 
 
 def search_line(report: EditReport) -> str:
-    """What the search minimised, from its first step to its last; empty where there was none."""
+    """What the search minimised, from its first step to its last; empty where there was none.
+
+    Of a fit in several stages, how far it was off after each.
+    """
     course = report.course
     if course is None or not course.steps:
         return ""
     objective = course.losses["objective"]
-    return f"search: objective {objective[0]:.4g} → {objective[-1]:.4g}"
+    line = f"search: objective {objective[0]:.4g} → {objective[-1]:.4g}"
+    if len(report.stages) < 2:
+        return line
+    told = [f"{one.stage} {100 * one.error_m:.1f} cm (steps: {one.steps})" for one in report.stages]
+    return f"{line}; off after each stage: {', '.join(told)}"

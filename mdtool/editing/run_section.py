@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from mdtool.editing.section import Section
 
@@ -22,6 +22,9 @@ class Run(Section):
     restarts: int = Field(1, ge=1, le=64)
     """Searches for each result, from starts as far apart as variations'; the one with the least objective is kept."""
     seed: int = Field(0, ge=0)
+    stages: Annotated[int, Field(ge=1, le=3)] | Literal["auto"] = "auto"
+    """Of a fit to a field (NeRM), for targets that are unmet: 1 searches the noise, 2 then the latent, 3 then an offset
+    to the last layers. auto is all of them; for a mask, whose places may be noise, the first."""
     sampler: str = Field("ddim-10", pattern=r"^(ddim-\d+|native)$")
     init: Literal["auto", "input", "random"] = "auto"
     init_noise: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -56,9 +59,9 @@ class Run(Section):
         """How many searches an edit is, all in one batch."""
         return self.variations * self.restarts
 
-    @field_validator("steps", mode="before")
+    @field_validator("steps", "stages", mode="before")
     @classmethod
-    def _word(cls, value: Any) -> Any:
+    def _word(cls, value: Any, field: ValidationInfo) -> Any:
         if isinstance(value, str) and value != "auto":
-            raise ValueError(f"must be a whole number of steps or auto, not {value!r}")
+            raise ValueError(f"must be a whole number of {field.field_name} or auto, not {value!r}")
         return value

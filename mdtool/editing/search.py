@@ -13,9 +13,10 @@ from torch import Tensor
 from mdtool.editing.chain import Chain
 from mdtool.editing.compiler import compile_request
 from mdtool.editing.document import Document
+from mdtool.editing.edited import INTERRUPTED, Edited
 from mdtool.editing.plan import Plan
 from mdtool.editing.request import EditRequest
-from mdtool.editing.session import INTERRUPTED, Edited, Progress, Session, alike
+from mdtool.editing.session import Progress, Session, alike
 
 
 def search_all(

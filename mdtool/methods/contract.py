@@ -207,7 +207,6 @@ class Sequences(Protocol):
 
     def stamps(self, rows: Sequence[int], poses: int, resampled: bool = False) -> Batch:
         """`poses` instants of each of the sequences, spread over it; [len(rows), poses]."""
-        ...
 
 
 class SequenceLearner(Trainable):
@@ -285,8 +284,7 @@ class Method(Trainable):
         """Options under which `decode` is one smooth map of its noise, for edits, and `invert` its inverse.
 
         Args:
-            steps: about how many sampling steps; what suits a search by default. A method that takes all its steps in
-                any case needs no options.
+            steps: about how many; what suits a search by default. A method of fixed steps needs no options.
         """
         return {}
 
@@ -340,14 +338,21 @@ class FieldMethod(Method):
 
     axis_s: float
     """Length of the time axis, seconds."""
+    white_mean: Tensor
+    white_scale: Tensor
+    """Mean and standard deviation [d] of the learnt latents."""
 
     @abc.abstractmethod
     def latents(self, noise: Tensor, action: Tensor | None, **options: object) -> Tensor:
         """Latents [B, d] of the motions that noise stands for; differentiable in `noise`."""
 
     @abc.abstractmethod
-    def poses(self, latents: Tensor, times_s: Tensor, fps: float = 0.0) -> Tensor:
+    def poses(self, latents: Tensor, times_s: Tensor, fps: float = 0.0, offset: Tensor | None = None) -> Tensor:
         """Features [B, 25, 6, T] of latents [B, d] at instants [T] or [B, T]; `fps` above 0 tells a frame rate too."""
+
+    @abc.abstractmethod
+    def hidden(self, latents: Tensor, times_s: Tensor) -> Tensor:
+        """What the last layers see [B, T, W]; an `offset` [B, W, P] of `poses` is added to their weights."""
 
     @abc.abstractmethod
     def fit(self, features: Tensor, times_s: Tensor, start: Tensor | None = None) -> Tensor:

@@ -230,11 +230,29 @@ class NeRM(FieldStage, FieldMethod):
         z = ddim(denoiser, self._spaced(options.get("steps")), noise.unsqueeze(1))
         return z.squeeze(1) * self.white_scale + self.white_mean
 
-    def poses(self, latents: Tensor, times_s: Tensor, fps: float = 0.0) -> Tensor:
+    def poses(self, latents: Tensor, times_s: Tensor, fps: float = 0.0, offset: Tensor | None = None) -> Tensor:
         """Features [B, 25, 6, T] of latents [B, d] at instants [T] or [B, T]; `fps` above 0 tells the field a rate.
 
         Waves that are averaged over the spacing of poses take that rate's, or the instants' own.
+
+        Args:
+            offset: [B, W, P], added to the weights of the last layers.
         """
+        coordinate, rate, spacing = self._asked(latents, times_s, fps)
+        chunk = max(POSES_AT_ONCE // len(latents), 1)
+        parts = [self.field(part, latents, rate, spacing, offset) for part in coordinate.split(chunk, dim=1)]
+        rot6d, root = vectors_to_poses(torch.cat(parts, dim=1), self.root_scale)
+        root = above_standing(root)
+        row = torch.cat([root, torch.zeros_like(root)], dim=-1).unsqueeze(-2)
+        return torch.cat([rot6d, row], dim=-2).permute(0, 2, 3, 1)
+
+    def hidden(self, latents: Tensor, times_s: Tensor) -> Tensor:
+        """What the last layers see of latents [B, d] at instants [T]; [B, T, W]."""
+        coordinate, rate, spacing = self._asked(latents, times_s)
+        return self.field.hidden(coordinate, latents, rate, spacing)
+
+    def _asked(self, latents: Tensor, times_s: Tensor, fps: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+        """(coordinates [B or 1, T], rates [B], spacings [B]) as the field takes them."""
         times_s = times_s.to(latents.device, torch.float64)
         times_s = times_s if times_s.dim() == 2 else times_s.unsqueeze(0)
         coordinate = seconds_to_coordinate(times_s, self.axis_s).float()
@@ -243,12 +261,7 @@ class NeRM(FieldStage, FieldMethod):
             spacing = spacing_of(torch.full_like(rate, fps if fps > 0 else self.fps), self.axis_s)
         else:
             spacing = spacing_between(coordinate).expand(len(latents))
-        chunk = max(POSES_AT_ONCE // len(latents), 1)
-        parts = [self.field(part, latents, rate, spacing) for part in coordinate.split(chunk, dim=1)]
-        rot6d, root = vectors_to_poses(torch.cat(parts, dim=1), self.root_scale)
-        root = above_standing(root)
-        row = torch.cat([root, torch.zeros_like(root)], dim=-1).unsqueeze(-2)
-        return torch.cat([rot6d, row], dim=-2).permute(0, 2, 3, 1)
+        return coordinate, rate, spacing
 
     def decode(self, noise: Tensor, action: Tensor | None, **options: object) -> Tensor:
         """Features [B, 25, 6, T] of z_K.
@@ -300,6 +313,10 @@ class NeRM(FieldStage, FieldMethod):
         chosen = coordinate[:, picked]
         guess: Tensor = self.encoder(chosen, target[:, picked], spacing_between(chosen))[0].float()
         return guess
+
+    def smooth_options(self, steps: int | None = None) -> dict[str, object]:
+        """DDIM without guidance, in no more steps than its own: they are almost all that a search costs."""
+        return {"steps": min(steps or self.config.sample_steps, self.config.sample_steps), "guidance": 1.0}
 
     def invert(self, features: Tensor, action: Tensor | None, **options: object) -> Tensor:
         """z_K whose decoded motion comes nearest to features at `fps`: a fitted latent, then DDIM upwards."""

@@ -185,7 +185,14 @@ class MotionField(nn.Module):
             for parameter in (*self.pose.parameters(), *last.parameters()):
                 nn.init.zeros_(parameter)
 
-    def forward(self, coordinate: Tensor, latent: Tensor, fps: Tensor, spacing: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        coordinate: Tensor,
+        latent: Tensor,
+        fps: Tensor,
+        spacing: Tensor | None = None,
+        offset: Tensor | None = None,
+    ) -> Tensor:
         """Poses at coordinates.
 
         Args:
@@ -193,19 +200,30 @@ class MotionField(nn.Module):
             latent: [B, d].
             fps: [B]; 0 tells no rate.
             spacing: [B] distance of neighbouring poses, for integrated encodings.
+            offset: [B, width, features + 3], each motion's own weights from the last hidden units to its poses.
 
         Returns:
             [B, T, features + 3].
         """
         functions = self.basis(coordinate, spacing)
+        x = self._hidden(functions, latent, fps)
+        poses = torch.cat([self.pose(x), self.root(x)], dim=-1).float()
+        if offset is not None:
+            poses = poses + x.float() @ offset
+        return poses if self.linear is None else poses + self.linear(functions, coordinate, latent).float()
+
+    def hidden(self, coordinate: Tensor, latent: Tensor, fps: Tensor, spacing: Tensor | None = None) -> Tensor:
+        """The last hidden units [B, T, width], of which the poses are made; arguments as of `forward`."""
+        return self._hidden(self.basis(coordinate, spacing), latent, fps)
+
+    def _hidden(self, functions: Tensor, latent: Tensor, fps: Tensor) -> Tensor:
         along = self.from_time(functions)
         across = self.from_motion(torch.cat([latent, self.rate(fps)], dim=-1)).unsqueeze(1)
         inputs = (along + across).chunk(1 + len(self.layers) if self.reinject else 1, dim=-1)
         x = functional.relu(self.first_norm(inputs[0]))
         for place, layer in enumerate(self.layers, start=1):
             x = layer(x, inputs[place] if self.reinject else None)
-        poses = torch.cat([self.pose(x), self.root(x)], dim=-1).float()
-        return poses if self.linear is None else poses + self.linear(functions, coordinate, latent).float()
+        return x
 
 
 class SetEncoder(nn.Module):
