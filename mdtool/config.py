@@ -105,6 +105,11 @@ class RunConfig(Strict):
     model: dict[str, Any]
     """The method's own settings; the method validates them."""
 
+    @property
+    def guide_step(self) -> int:
+        """Step whose weights are kept to make guidance's unconditional prediction (`model.guide_at`); 0 for none."""
+        return round(self.train.steps * float(self.model.get("guide_at", 0)))
+
     def to_toml(self) -> str:
         """The settings as TOML text."""
         return table_to_toml(self.model_dump(exclude_none=True))

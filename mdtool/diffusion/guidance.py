@@ -17,21 +17,33 @@ ALL_LEVELS = (0.0, float("inf"))
 
 
 def classifier_free(
-    denoiser: ConditionalDenoiser, condition: Tensor, scale: float | Tensor
+    denoiser: ConditionalDenoiser,
+    condition: Tensor,
+    scale: float | Tensor,
+    weaker: ConditionalDenoiser | None = None,
+    lowest: int = 0,
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """A denoiser u + scale · (c - u), with both passes in one batch.
 
     Args:
         condition: labels [B].
         scale: one number, or one per sample [B]; the number 1 skips the unconditional pass.
+        weaker: makes the unconditional prediction u instead, in a pass of its own: a network that errs alike but more
+            is led away from, errors included (Karras et al. 2024, whose EDM2 guides by a smaller network).
+        lowest: timestep below which there is no guidance (Kynkäänniemi et al. 2024).
     """
     if not isinstance(scale, Tensor) and scale == 1:
         return lambda x, timestep: denoiser(x, timestep, condition)
 
     def guided(x: Tensor, timestep: Tensor) -> Tensor:
+        if lowest and int(timestep[0]) < lowest:
+            return denoiser(x, timestep, condition)
         null = torch.full_like(condition, NO_CONDITION)
-        both = denoiser(torch.cat([x, x]), torch.cat([timestep, timestep]), torch.cat([condition, null]))
-        with_condition, without = both.chunk(2)
+        if weaker is None:
+            both = denoiser(torch.cat([x, x]), torch.cat([timestep, timestep]), torch.cat([condition, null]))
+            with_condition, without = both.chunk(2)
+        else:
+            with_condition, without = denoiser(x, timestep, condition), weaker(x, timestep, null)
         factor = scale.to(x).reshape(-1, *[1] * (x.dim() - 1)) if isinstance(scale, Tensor) else scale
         return without + factor * (with_condition - without)
 

@@ -256,6 +256,10 @@ class Method(Trainable):
     autoguides = False
     """Whether `decode` takes a weaker network of the same method as `guide`, with the scale `autoguidance`."""
 
+    def guide_by(self, weaker: Trainable) -> None:
+        """Take an earlier state of the same training to guide away from (setting `guide_at`); most take none."""
+        return
+
     @abc.abstractmethod
     def noise(self, rngs: Sequence[torch.Generator], frames: int | None = None) -> Tensor:
         """Everything random about each sample, as one tensor [B, ...]; sample i draws from `rngs[i]` alone."""

@@ -25,7 +25,7 @@ from mdtool.diffusion.weighting import StepWeighting, step_weights
 from mdtool.errors import MdtoolError
 from mdtool.losses.geometric import motion_losses
 from mdtool.losses.reconstruction import masked_l2
-from mdtool.methods.contract import Batch, Description, step_noise
+from mdtool.methods.contract import Batch, Description, Trainable, step_noise
 from mdtool.methods.feature_space import FeatureSpace, WindowSettings
 
 
@@ -46,6 +46,12 @@ class MDMConfig(WindowSettings):
     """Default of `mdtool sample`; ddim adds no noise, whatever the temperature."""
     sample_steps: int | None = Field(None, gt=0)
     """Default number of sampling steps; all of them when not given."""
+    guide_at: float = Field(0.0, ge=0, lt=1)
+    """Share of the training after which the weights are kept that make guidance's unconditional prediction. The early
+    network errs as the finished one does, but more: guidance then leads away from errors too (Karras et al. 2024).
+    0: the finished weights, as the paper."""
+    guided_share: float = Field(1.0, gt=0, le=1)
+    """Share of the timesteps, the noisiest, in which guidance works (Kynkäänniemi et al. 2024)."""
 
     @model_validator(mode="after")
     def _consistent(self) -> MDMConfig:
@@ -81,6 +87,8 @@ class MDM(FeatureSpace):
         aware = config.timestep_sampler == "loss-aware"
         self.timesteps = (LossAwareTimesteps if aware else UniformTimesteps)(config.diffusion_steps)
         self.histogram = DrawHistogram(config.diffusion_steps, config.draws_every)
+        self.weaker: list[MDM] = []
+        """The network that makes guidance's unconditional prediction instead of this one; in a list, it is no part."""
 
     # ---- training ---------------------------------------------------------------------------------------------
 
@@ -203,13 +211,19 @@ class MDM(FeatureSpace):
         """Ancestral sampling over every step, without guidance (Tevet et al. 2022, action-to-motion)."""
         return {"steps": self.config.diffusion_steps, "sampler": "ddpm", "guidance": 1.0, "temperature": 1.0}
 
+    def guide_by(self, weaker: Trainable) -> None:
+        """Let an earlier state of this network make guidance's unconditional prediction."""
+        if isinstance(weaker, MDM):
+            self.weaker = [weaker.eval()]
+
     def describe(self) -> Description:
         """Calls, length, rate and conditions."""
+        visited = self._process(None).timestep_map
+        guided = int((visited >= self._lowest_guided()).sum()) if self.config.guidance != 1 else 0
         return Description(
             method="mdm",
             parameters=sum(parameter.numel() for parameter in self.parameters()),
-            network_calls=(self.config.sample_steps or self.config.diffusion_steps)
-            * (1 if self.config.guidance == 1 else 2),
+            network_calls=len(visited) + guided,
             frames=(self.frames, self.frames),
             fps=self.fps,
             conditions="action" if self.config.conditional else "none",
@@ -218,14 +232,18 @@ class MDM(FeatureSpace):
     def _denoiser(self, action: Tensor | None, guidance: object) -> Callable[[Tensor, Tensor], Tensor]:
         config = self.config
         scale = guidance_scale(guidance, config.guidance, config.conditional and config.cond_mask_prob > 0)
-
-        def denoise(x: Tensor, timestep: Tensor, condition: Tensor | None = None) -> Tensor:
-            output = self.network(x, timestep, condition).float()
-            return self.x0_of(self.process, output, x, timestep, condition)
-
         if action is None or not config.conditional:
-            return denoise
-        return classifier_free(denoise, action, scale)
+            return self._estimate
+        weaker = self.weaker[0]._estimate if self.weaker else None
+        return classifier_free(self._estimate, action, scale, weaker, self._lowest_guided())
+
+    def _estimate(self, x: Tensor, timestep: Tensor, condition: Tensor | None = None) -> Tensor:
+        """x̂_0 of x at timesteps [B] of the original process."""
+        output = self.network(x, timestep, condition).float()
+        return self.x0_of(self.process, output, x, timestep, condition)
+
+    def _lowest_guided(self) -> int:
+        return round((1 - self.config.guided_share) * self.config.diffusion_steps)
 
     def _process(self, steps: object) -> GaussianDiffusion:
         steps = steps or self.config.sample_steps

@@ -191,8 +191,9 @@ def fit(trainer: Trainer, folder: RunFolder, config: RunConfig, console: Console
                 if ranks.first:
                     folder.append_metrics(record)
             stopped = ranks.any(bool(received))
-            if trainer.step % settings.save_every == 0 or last or stopped:
-                save(trainer, folder, settings)
+            guide = trainer.step == config.guide_step
+            if trainer.step % settings.save_every == 0 or guide or last or stopped:
+                save(trainer, folder, settings, keep=guide)
         ranks.wait()  # until everything is written
     return trainer.step == settings.steps
 
@@ -216,12 +217,16 @@ def _fall_back(trainer: Trainer, folder: RunFolder, progress: StepProgress) -> N
     folder.note(f"step {trainer.step}: {told}")
 
 
-def save(trainer: Trainer, folder: RunFolder, settings: TrainConfig) -> None:
-    """Write weights, state and the timestep histogram; each file whole, and only on the first rank."""
+def save(trainer: Trainer, folder: RunFolder, settings: TrainConfig, keep: bool = False) -> None:
+    """Write weights, state and the timestep histogram; each file whole, and only on the first rank.
+
+    Args:
+        keep: keep these weights when later ones are written, whatever `keep_every` says.
+    """
     if not trainer.ranks.first:
         return
     folder.save_weights(trainer.step, trainer.tracks(), keep_older=False)
-    if settings.keep_every and trainer.step % settings.keep_every == 0:
+    if keep or (settings.keep_every and trainer.step % settings.keep_every == 0):
         folder.mark_kept(trainer.step)
     folder.save_state(trainer.state())
     histogram = getattr(trainer.method, "histogram", None)

@@ -260,8 +260,13 @@ def load_generator(
         method.require_ready()
     except MdtoolError as error:
         raise MdtoolError(f"{path}: {error}") from error
+    folder = RunFolder(path)
+    config = folder.read_config()
+    if 0 < config.guide_step < (folder.newest_step() if step is None else step) and config.guide_step in folder.steps():
+        weaker = load_method(path, track, config.guide_step)[0]
+        method.guide_by(weaker.to(device or torch.device("cpu")))
     generator = Generator(method.to(device or torch.device("cpu")), track, sha256)
-    generator.gender = RunFolder(path).read_config().gender or ""
+    generator.gender = config.gender or ""
     generator.spread = (ranks or Ranks()).spread
     return generator
 

@@ -37,3 +37,19 @@ def test_scale_one_needs_no_second_pass() -> None:
     out = classifier_free(denoiser, condition, 1)(torch.zeros(2, 1, 1), torch.zeros(2, dtype=torch.int64))
     assert out.flatten().tolist() == [1, 2]
     assert denoiser.batches == [2]
+
+
+def test_a_weaker_network_makes_the_unconditional_prediction_above_the_lowest_timestep() -> None:
+    strong, condition, asked = Recorded(), torch.tensor([1, 2, 3]), []
+
+    def weaker(x: Tensor, timestep: Tensor, condition: Tensor) -> Tensor:
+        asked.append(condition.tolist())
+        return torch.full_like(x, 20.0)
+
+    guided = classifier_free(strong, condition, 1.5, weaker, lowest=4)
+    x = torch.zeros(3, 4, 5)
+    above, below = (guided(x, torch.full((3,), timestep))[:, 0, 0] for timestep in (4, 3))
+    torch.testing.assert_close(above, 20 + 1.5 * (condition - 20.0))
+    torch.testing.assert_close(below, condition.float())
+    assert asked == [[NO_CONDITION] * 3], "asked without the condition, and not below the lowest timestep"
+    assert strong.batches == [3, 3], "the strong network makes no unconditional prediction of its own"

@@ -96,3 +96,28 @@ def test_ddim_has_no_temperature() -> None:
     method.decode(latent, action, sampler="ddim")  # the default is ddpm's
     with pytest.raises(MdtoolError, match="use --sampler ddpm"):
         method.decode(latent, action, sampler="ddim", temperature=0.5)
+
+
+def test_an_earlier_state_guides_the_noisiest_timesteps_only() -> None:
+    settings = {"cond_mask_prob": 0.1, "guidance": 2.0, "guided_share": 0.5}
+    method, earlier = tiny("none", **settings).eval(), tiny("none", **settings)
+    with torch.no_grad():
+        for parameter in earlier.parameters():
+            parameter.mul_(0.5)
+    assert method.describe().network_calls == 8 + 4
+    names, latent = set(method.state_dict()), method.noise(sample_generators(0, 0, 2))
+    action = torch.tensor([0, 1])
+    x, null = torch.randn(2, 25, 6, 20), torch.full((2,), -1)
+    with torch.no_grad():
+        own = method.decode(latent, action)
+        method.guide_by(earlier)
+        led, off = method.decode(latent, action), method.decode(latent, action, guidance=1.0)
+        high, low = (method._denoiser(action, None)(x, torch.full((2,), timestep)) for timestep in (4, 3))
+        strong, weak = method._estimate(x, torch.full((2,), 4), action), earlier._estimate(x, torch.full((2,), 4), null)
+    assert set(method.state_dict()) == names, "the guide is no part of the weights"
+    assert not torch.equal(own, led)
+    torch.testing.assert_close(high, weak + 2 * (strong - weak))
+    torch.testing.assert_close(low, method._estimate(x, torch.full((2,), 3), action))
+    method.weaker.clear()
+    with torch.no_grad():
+        torch.testing.assert_close(method.decode(latent, action, guidance=1.0), off, rtol=0, atol=0)

@@ -16,10 +16,11 @@ from rich.console import Console
 
 from mdtool.config import RunConfig, load_preset, override
 from mdtool.errors import MdtoolError
+from mdtool.methods.mdm import MDM
 from mdtool.motion.file import read_motions, write_motions
 from mdtool.motion.motion import Motion, MotionSet
 from mdtool.training.checkpoint import RunFolder
-from mdtool.training.run import resolve, train
+from mdtool.training.run import load_generator, resolve, train
 
 QUIET = Console(quiet=True)
 
@@ -57,6 +58,22 @@ def run(config: RunConfig, data: Path, folder: Path) -> dict[str, torch.Tensor]:
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
     """Bit for bit."""
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_weights_that_guide_are_kept_and_loaded(data: Path, tmp_path: Path) -> None:
+    config = settings(data, "model.guide_at=0.4", "model.guidance=2.0", "train.save_every=100")
+    folder = RunFolder(tmp_path / "run")
+    train(config, read_motions(data), folder, torch.device("cpu"), QUIET)
+    assert config.guide_step == 8
+    assert folder.steps() == [8, 20]
+    method = load_generator(folder.path).method
+    assert isinstance(method, MDM)
+    guide = method.weaker[0]
+    expected = folder.load_weights("ema:0.9", 8)[0]
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in guide.state_dict().items())
+    at_the_guide = load_generator(folder.path, step=8).method
+    assert isinstance(at_the_guide, MDM)
+    assert not at_the_guide.weaker, "nothing is guided by itself"
 
 
 @pytest.mark.parametrize("sampler", ["uniform", "loss-aware"])
