@@ -73,11 +73,14 @@ def symptoms(numbers: Mapping[str, float]) -> dict[str, str]:
     """
     read = numbers.get
     found = {}
-    both = read("real", 0.7) + read("fake", 0.7)
-    if both < 0.1 or read("adversarial", 0.0) > SEEN_THROUGH:
+    shown = []
+    if "real" in numbers and "fake" in numbers and numbers["real"] + numbers["fake"] < 0.1:
+        shown.append(f"its losses add up to {numbers['real'] + numbers['fake']:.3f}")
+    if read("adversarial", 0.0) > SEEN_THROUGH:
+        shown.append(f"the generator's is {numbers['adversarial']:.2f}")
+    if shown:
         found["discriminator wins"] = (
-            f"the discriminator wins (its losses add up to {both:.3f}, the generator's is "
-            f"{read('adversarial', 0.7):.2f}{_most_saturated(numbers)}): raise model.r1_gamma five times, "
+            f"the discriminator wins ({', '.join(shown)}{_most_saturated(numbers)}): raise model.r1_gamma five times, "
             "set model.r1_every to 4, or lower model.discriminator_lr"
         )
     if abs(read("real", 0) - 0.693) < 0.01 and abs(read("fake", 0) - 0.693) < 0.01:

@@ -37,8 +37,10 @@ def test_a_winning_discriminator_is_told_with_the_timesteps_where_it_wins_most()
     assert "most at" not in symptoms({"real": 0.006, "fake": 0.006})["discriminator wins"]
 
 
-def test_what_was_not_measured_is_no_illness() -> None:
+def test_what_was_not_measured_is_no_illness_and_is_not_told() -> None:
     assert not symptoms({})
+    assert "add up" not in symptoms({"adversarial": 5.0})["discriminator wins"]
+    assert "generator" not in symptoms({"real": 0.02, "fake": 0.03})["discriminator wins"]
 
 
 def test_an_illness_is_told_once_and_only_when_it_lasts() -> None:
