@@ -142,6 +142,8 @@ def evaluate(
     if TRAIN in features and TEST in features:
         pairs = zip(features[TRAIN], features[TEST], strict=True)
         tally.scores["fid_train_test"] = [distribution.fid(train, test) for train, test in pairs]
+        pairs = zip(features[TRAIN], features[TEST], strict=True)
+        tally.scores["nearest_test_train"] = [distribution.nearest(test, train) for train, test in pairs]
     fits: dict[str, Extrapolation] = {}
     if fid_infinity:
         for split in splits:
@@ -237,6 +239,7 @@ class _Tally:
             "diversity": distribution.diversity(tested.features, pairs),
             "precision": precision,
             "recall": recall,
+            "nearest": distribution.nearest(tested.features, reference.features),
         }
         if self.rules.by_action:
             confusion = distribution.confusion_matrix(tested.logits, tested.labels)

@@ -23,6 +23,7 @@ _SCORES = (
     ("kid", "KID × 1000", 1000, 2),
     ("precision", "precision", 1, 3),
     ("recall", "recall", 1, 3),
+    ("nearest", "to the nearest", 1, 2),
 )
 _WHO = {"gen": "tested", "real": "recordings"}
 ENERGY_BAND = (0.8, 1.25)
@@ -50,6 +51,9 @@ def score_table(results: Results) -> Table:
     across = results.scores.get("fid_train_test")
     if across is not None:
         caption += f"; FID of train against test recordings: {_spread(across, 1, 2, kind)}"
+    held_out = results.scores.get("nearest_test_train")
+    if held_out is not None:
+        caption += f"; from a test to the nearest train recording: {_spread(held_out, 1, 2, kind)}, copies are nearer"
     if results.departures:
         caption += f"; not the published protocol: {', '.join(results.departures)}"
     sets = f"{counted(results.count, 'motion')} × {counted(len(results.seeds), 'seed')}"

@@ -122,6 +122,14 @@ def test_precision_and_recall_of_known_overlaps(rng: np.random.Generator) -> Non
     assert d.precision_recall(real + 1000, real) == (0.0, 0.0)
 
 
+def test_copies_are_nearest(rng: np.random.Generator) -> None:
+    training, held_out = rng.normal(size=(2, 100, 3))
+    copies = training[rng.integers(0, 100, 50)] + 1e-3
+    assert d.nearest(copies, training) == pytest.approx(1e-3 * np.sqrt(3))
+    assert d.nearest(held_out, training) > 0.1
+    assert d.nearest(np.array([[0.0, 3.0], [8.0, 0.0]]), np.zeros((1, 2))) == pytest.approx(5.5)
+
+
 def test_broken_input_is_told_in_one_sentence(rng: np.random.Generator) -> None:
     good = rng.normal(size=(9, 4))
     with pytest.raises(MdtoolError, match="NaN"):

@@ -80,6 +80,7 @@ def test_a_faithful_generator_scores_as_recordings_do(recordings: MotionSet) -> 
         accuracy = results.score("accuracy", "gen", split)
         assert accuracy is not None
         assert accuracy.values == (1.0,) * 6
+    assert results.scores["nearest_test_train"].mean > results.scores["nearest_real_train"].mean
     # 240 recordings show one distribution, but each split is a finite sample of it: copies of one are not the other.
     assert results.scores["fid_train_test"].mean > results.scores["fid_real_train"].mean
 
@@ -228,7 +229,7 @@ def test_without_actions_all_recordings_are_one_set(recordings: MotionSet) -> No
     unlabelled = MotionSet.from_clips([replace(motion, action="") for motion in recordings])
     plain = evaluate(unlabelled, RootReader(), Actor(obeys=False), seeds=range(3), count=200, rules=UNCONDITIONAL)
     names = {name.removesuffix("_gen_train") for name in plain.scores if name.endswith("_gen_train")}
-    assert names == {"fid", "kid", "diversity", "precision", "recall"}
+    assert names == {"fid", "kid", "diversity", "precision", "recall", "nearest"}
     assert not plain.confusion
     made, floor, shifted = (
         plain.score("fid", "gen", "train"),

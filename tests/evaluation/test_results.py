@@ -128,7 +128,7 @@ def test_fid_is_never_printed_without_floor_count_and_recogniser(results: Result
 
 
 def test_tables_fit_a_terminal(results: Results) -> None:
-    names = ("fid", "accuracy", "diversity", "multimodality", "kid", "precision", "recall")
+    names = ("fid", "accuracy", "diversity", "multimodality", "kid", "precision", "recall", "nearest")
     scores = {
         f"{name}_{who}_{split}": Spread((19.0, 21.0) if name in ("fid", "diversity", "multimodality") else (0.02, 0.03))
         for name in names
