@@ -21,8 +21,9 @@ import torch
 from mdtool.atomic import write_text
 from mdtool.config import load_preset
 from mdtool.editing.joints import joint_indices
-from mdtool.methods.contract import Method, sample_generators
+from mdtool.methods.contract import Method
 from mdtool.methods.registry import build_generator
+from mdtool.methods.seeds import sample_generators
 from mdtool.motion.kinematics import positions_frames_last
 
 ACTIONS = ["walk", "run", "wave"]

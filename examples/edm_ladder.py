@@ -32,9 +32,10 @@ from mdtool.evaluation.raw_output import BoneLengths, raw_card
 from mdtool.evaluation.results import Spread
 from mdtool.losses.balanced import Balance
 from mdtool.methods.balanced_edm import BalancedEDM
-from mdtool.methods.contract import Method, step_generator
+from mdtool.methods.contract import Method
 from mdtool.methods.generate import Generator
 from mdtool.methods.registry import build_generator
+from mdtool.methods.seeds import step_generator
 from mdtool.motion.feature_groups import GROUPS
 from mdtool.motion.file import file_sha256, read_motions
 from mdtool.motion.motion import TEST, TRAIN, MotionSet

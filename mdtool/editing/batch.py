@@ -22,7 +22,8 @@ from mdtool.editing.regularisers import content_weight, decorrelation_weight
 from mdtool.editing.stages import NAMES, LaterStage, Reached, latent_stage, latents_of, layer_stage
 from mdtool.editing.trace import Course
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import FieldMethod, Method, sample_generators
+from mdtool.methods.contract import FieldMethod, Method
+from mdtool.methods.seeds import sample_generators
 from mdtool.motion.motion import Motion
 
 OUT_OF_TIME = "out of time"

@@ -22,7 +22,7 @@ from mdtool.editing.orientation import Turns
 from mdtool.editing.placement import Placement
 from mdtool.editing.plan import Plan
 from mdtool.editing.program import Program
-from mdtool.methods.contract import sample_generators
+from mdtool.methods.seeds import sample_generators
 from mdtool.motion.kinematics import joint_positions
 from mdtool.motion.skeleton import JOINTS
 

@@ -14,7 +14,8 @@ from mdtool.editing.fitting import ENOUGH_M, fitted_noise
 from mdtool.editing.placement import Placement, fitted
 from mdtool.editing.plan import Plan
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import Method, NoInverse, sample_generators
+from mdtool.methods.contract import Method, NoInverse
+from mdtool.methods.seeds import sample_generators
 from mdtool.motion.kinematics import joint_positions
 
 WARN_M, REFUSE_M = 0.05, 0.20

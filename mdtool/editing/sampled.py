@@ -9,8 +9,9 @@ from mdtool.editing.decoding import smooth_steps
 from mdtool.editing.request import EditRequest
 from mdtool.editing.source import Source
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import FieldMethod, sample_generators
+from mdtool.methods.contract import FieldMethod
 from mdtool.methods.generate import Generator
+from mdtool.methods.seeds import sample_generators
 from mdtool.motion.motion import Motion
 
 

@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mdtool.config import TrainConfig
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import Batch, Method, SequenceLearner, sample_generators, step_generator
+from mdtool.methods.contract import Batch, Method, SequenceLearner
+from mdtool.methods.seeds import sample_generators, step_generator
 from mdtool.training.ema import EMA
 from mdtool.training.optim import make_optimiser
 

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from mdtool.evaluation.physical import CardRow, card_row
-from mdtool.methods.contract import Method, sample_generators
+from mdtool.methods.contract import Method
 from mdtool.methods.generate import Generator
+from mdtool.methods.seeds import sample_generators
 
 BoneLengths = Callable[[Tensor], Tensor]
 """Bone lengths [..., bones] in metres of body shapes [..., 10]."""

@@ -26,14 +26,8 @@ from mdtool.diffusion.preconditioning import SpectralPreconditioner
 from mdtool.errors import MdtoolError
 from mdtool.losses.balanced import Balance, balanced_losses
 from mdtool.methods.balanced_edm_config import BalancedEDMConfig
-from mdtool.methods.contract import (
-    Batch,
-    Description,
-    Method,
-    Minimise,
-    Optimised,
-    step_noise,
-)
+from mdtool.methods.contract import Batch, Description, Method, Minimise, Optimised
+from mdtool.methods.seeds import step_noise
 from mdtool.motion import feature_groups
 from mdtool.motion.feature_groups import CHANNELS, GROUPS, GroupNormaliser, magnitude
 from mdtool.motion.mirror import mirror_windows, mirrored_labels

@@ -21,15 +21,10 @@ from mdtool.losses.adversarial import fake_loss, r1_penalty, real_loss
 from mdtool.losses.geometric import motion_losses
 from mdtool.losses.reconstruction import masked_l2
 from mdtool.losses.symptoms import BinnedMeans, Watch, liveliness
-from mdtool.methods.contract import (
-    Batch,
-    Minimise,
-    Optimised,
-    Share,
-    sample_generators,
-)  # fmt: skip
+from mdtool.methods.contract import Batch, Minimise, Optimised, Share
 from mdtool.methods.emdm_generator import EMDMGenerator
 from mdtool.methods.feature_space import CHANNELS
+from mdtool.methods.seeds import sample_generators
 from mdtool.motion.features import ROWS
 from mdtool.networks.discriminator import EncoderDiscriminator, MLPDiscriminator
 

@@ -14,8 +14,9 @@ from mdtool.diffusion.few_step import FewStepDiffusion, few_step, few_step_inver
 from mdtool.diffusion.guidance import classifier_free, guidance_scale
 from mdtool.diffusion.schedules import betas, equivalent_timesteps
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import Description, Trainable, content_generators
+from mdtool.methods.contract import Description, Trainable
 from mdtool.methods.feature_space import CHANNELS, FeatureSpace, WindowSettings
+from mdtool.methods.seeds import content_generators
 from mdtool.motion.features import ROWS
 
 ARCHITECTURE = (

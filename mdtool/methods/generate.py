@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import FieldMethod, Method, sample_generators
+from mdtool.methods.contract import FieldMethod, Method
+from mdtool.methods.seeds import sample_generators
 from mdtool.methods.timeline import decode_long, window_starts
 from mdtool.motion.file import frame_bytes
 from mdtool.motion.kinematics import joint_positions

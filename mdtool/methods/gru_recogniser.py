@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from mdtool.config import Strict, validated
-from mdtool.methods.contract import Batch, Classifier, content_generators
+from mdtool.methods.contract import Batch, Classifier
+from mdtool.methods.seeds import content_generators
 from mdtool.motion.features import ROOT_ROW, FeatureLayout
 from mdtool.motion.kinematics import positions_frames_last
 from mdtool.motion.skeleton import JOINTS, OFFSETS, PARENTS

@@ -25,8 +25,9 @@ from mdtool.diffusion.weighting import StepWeighting, step_weights
 from mdtool.errors import MdtoolError
 from mdtool.losses.geometric import motion_losses
 from mdtool.losses.reconstruction import masked_l2
-from mdtool.methods.contract import Batch, Description, Trainable, step_noise
+from mdtool.methods.contract import Batch, Description, Trainable
 from mdtool.methods.feature_space import FeatureSpace, WindowSettings
+from mdtool.methods.seeds import step_noise
 
 
 class MDMConfig(WindowSettings):

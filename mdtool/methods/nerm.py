@@ -23,18 +23,11 @@ from mdtool.diffusion.preconditioning import SpectralPreconditioner
 from mdtool.diffusion.samplers import ddim, ddim_inversion
 from mdtool.diffusion.schedules import betas
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import (
-    Batch,
-    ClipPlan,
-    Description,
-    FieldMethod,
-    Minimise,
-    Optimised,
-    step_generator,
-)
+from mdtool.methods.contract import Batch, ClipPlan, Description, FieldMethod, Minimise, Optimised
 from mdtool.methods.lengths import frames_on
 from mdtool.methods.nerm_config import NeRMConfig
 from mdtool.methods.nerm_field import ENCODER_POSES, FieldStage
+from mdtool.methods.seeds import step_generator
 from mdtool.motion.features import FeatureLayout
 from mdtool.motion.pose_vectors import above_standing, vectors_to_poses
 from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix

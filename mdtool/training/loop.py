@@ -16,7 +16,8 @@ from torch import Tensor
 
 from mdtool.config import RunConfig, TrainConfig
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import Trainable, step_generator
+from mdtool.methods.contract import Trainable
+from mdtool.methods.seeds import step_generator
 from mdtool.training.batches import BatchSource
 from mdtool.training.checkpoint import RAW, RunFolder
 from mdtool.training.distributed import Ranks

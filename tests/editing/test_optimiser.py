@@ -18,7 +18,7 @@ from mdtool.editing.regularisers import (
     padding_length,
 )
 from mdtool.editing.schedule import rate_share
-from mdtool.methods.contract import sample_generators
+from mdtool.methods.seeds import sample_generators
 
 
 def judged(loss: Tensor, tolerance: float = 0.0) -> Judged:

@@ -12,7 +12,7 @@ from mdtool.editing.optimiser import Judged, NoiseSearch, Search, SeededRandomne
 from mdtool.editing.placement import Placement
 from mdtool.editing.program import Program
 from mdtool.editing.trace import Trace
-from mdtool.methods.contract import sample_generators
+from mdtool.methods.seeds import sample_generators
 from tests.motion.smooth_motion import smooth_motion
 
 

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from mdtool.config import load_preset
 from mdtool.data.windows import draw_windows
-from mdtool.methods.contract import Batch, FieldMethod, Method, SequenceLearner, sample_generators
+from mdtool.methods.contract import Batch, FieldMethod, Method, SequenceLearner
 from mdtool.methods.registry import build_generator
+from mdtool.methods.seeds import sample_generators
 from mdtool.motion.motion import TRAIN
 from mdtool.training.sequences import SequenceSource
 from tests.motion.smooth_motion import ACTIONS, smooth_clips

@@ -14,7 +14,8 @@ from mdtool.config import TrainConfig, load_preset
 from mdtool.errors import MdtoolError
 from mdtool.losses.balanced import balanced_losses
 from mdtool.methods.balanced_edm import BalancedEDM
-from mdtool.methods.contract import Batch, sample_generators, step_generator
+from mdtool.methods.contract import Batch
+from mdtool.methods.seeds import sample_generators, step_generator
 from mdtool.motion.feature_groups import GROUPS, magnitude
 from mdtool.motion.motion import TRAIN, MotionSet
 from mdtool.training.batches import WindowSource

@@ -10,7 +10,7 @@ import torch
 from mdtool.config import TrainConfig
 from mdtool.evaluation.raw_output import rotation_residuals, shape_spread
 from mdtool.methods.balanced_edm import BalancedEDM
-from mdtool.methods.contract import sample_generators
+from mdtool.methods.seeds import sample_generators
 from mdtool.motion.feature_groups import MODELLED_JOINTS
 from mdtool.motion.motion import MotionSet
 from mdtool.motion.rotations import rot6d_to_matrix, rotation_angle

@@ -13,14 +13,10 @@ from torch import Tensor, nn
 
 from mdtool.config import TrainConfig
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import (
-    Method,
-    SequenceLearner,
-    sample_generators,
-    step_generator,
-)
+from mdtool.methods.contract import Method, SequenceLearner
 from mdtool.methods.generate import Generator
 from mdtool.methods.registry import build, build_generator, method_names
+from mdtool.methods.seeds import sample_generators, step_generator
 from mdtool.motion.kinematics import joint_positions
 from mdtool.motion.motion import TRAIN, MotionSet
 from mdtool.training.batches import WindowSource

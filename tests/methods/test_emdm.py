@@ -12,9 +12,9 @@ from torch import Tensor
 
 from mdtool.config import TrainConfig, load_preset
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import sample_generators, step_generator
 from mdtool.methods.emdm import EMDM, frozen
 from mdtool.methods.mdm import MDM
+from mdtool.methods.seeds import sample_generators, step_generator
 from mdtool.motion.motion import TRAIN
 from mdtool.training.batches import WindowSource
 from mdtool.training.checkpoint import RunFolder

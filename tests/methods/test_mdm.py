@@ -8,8 +8,8 @@ import torch
 from mdtool.diffusion.samplers import ddpm
 from mdtool.diffusion.weighting import StepWeighting
 from mdtool.errors import MdtoolError
-from mdtool.methods.contract import sample_generators, step_generator
 from mdtool.methods.mdm import MDM
+from mdtool.methods.seeds import sample_generators, step_generator
 from mdtool.motion.motion import TRAIN
 from mdtool.training.batches import WindowSource
 from tests.motion.smooth_motion import ACTIONS, smooth_clips

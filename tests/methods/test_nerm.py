@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from mdtool.config import TrainConfig, load_preset
-from mdtool.methods.contract import Method, sample_generators
+from mdtool.methods.contract import Method
 from mdtool.methods.nerm import NeRM
+from mdtool.methods.seeds import sample_generators
 from mdtool.methods.timeline import lift, window_starts
 from mdtool.motion.kinematics import positions_of
 from mdtool.motion.motion import TRAIN, Motion, MotionSet

@@ -8,7 +8,7 @@ import pytest
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mdtool.methods.contract import step_generator
+from mdtool.methods.seeds import step_generator
 from tests.methods.contract_cases import CASES, fresh, lesson
 
 WAITING = {"aten::_local_scalar_dense": "reads a number back", "aten::lift_fresh": "brings numbers from Python"}
