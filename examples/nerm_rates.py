@@ -1,12 +1,18 @@
-"""NeRM on recordings of six frame rates: how far its motions are from the recordings at every rate.
+"""NeRM on recordings of six frame rates: how far its motions are from the recordings at every rate, and its samples.
 
     python examples/nerm_rates.py CMU BANDAI --out nerm    # folders of archives with their labels.csv, see below
+    python examples/nerm_rates.py CMU BANDAI --mdm runs/small --repeats 20    # beside an MDM of Bandai, lifted by slerp
 
 CMU's 120 fps training clips are decimated to 120, 60, 40, 30 and 20 fps, one after the other, and joined by Bandai
 Namco dataset-2 at 30 fps. One run learns them as they are; its twin sees all at 20 fps, for equally many steps.
 A latent that training found is then asked for the frames of its clip, and for every instant at which that was recorded
 (most of them never seen in training), beside slerp between the frames of the clip. CMU holds cmu.zip and labels.csv;
 BANDAI holds dataset-2.zip, dataset-2-more.tar.xz, labels.csv and labels-more.csv. Trained runs are taken as they are.
+
+Unless --field-only is given, samples are scored by clip-FID: beside CMU at the rates of the paper, where only CMU was
+recorded that fast, and beside Bandai at 30 fps, which is all that an MDM of Bandai can be asked for; its samples, and
+those that NeRM makes at 20 fps, are lifted by slerp. How much clip-FID punishes slerp, sliding and shaking of the
+recordings themselves is told first.
 """
 
 from __future__ import annotations
@@ -24,7 +30,9 @@ import torch
 
 from mdtool.atomic import write_text
 from mdtool.config import load_preset
-from mdtool.evaluation.rates import joint_distance, learnt_latents, positions_at
+from mdtool.evaluation.distribution import fid
+from mdtool.evaluation.rates import clips_at, joint_distance, learnt_latents, positions_at
+from mdtool.methods.clip_features import ClipFeatures
 from mdtool.methods.contract import FieldMethod
 from mdtool.motion.file import read_motions, write_motions
 from mdtool.motion.motion import TRAIN, Motion, MotionSet
@@ -33,6 +41,9 @@ from mdtool.training.run import load_method
 from mdtool.training.sequences import sequences_of
 
 RATES = (120.0, 60.0, 40.0, 30.0, 20.0)
+SCORED = (20.0, 40.0, 60.0, 100.0, 120.0)
+"""Frames per second at which samples are scored beside CMU, as published."""
+BANDAI_FPS = 30.0
 
 
 def mdtool(*words: object) -> None:
@@ -88,6 +99,77 @@ def table(run: Path, seen: MotionSet, recorded: MotionSet) -> list[dict[str, Any
     ]
 
 
+def sensitivity(recorded: MotionSet, extractor: ClipFeatures, count: int) -> dict[str, list[float]]:
+    """clip-FID at 120 fps of CMU's recordings, changed more and more, from themselves; the first is the floor."""
+    clips = [clip for clip in recorded if clip.fps >= 100 and clip.seconds * 120 >= extractor.frames]
+    rng = np.random.default_rng(0)
+
+    def features(motions: list[Motion]) -> np.ndarray:
+        found = clips_at(motions, 120.0, extractor, count, np.random.default_rng(1))
+        assert found is not None
+        return found.features
+
+    def slid(clip: Motion, speed: float) -> Motion:
+        way = np.arange(len(clip), dtype=np.float32)[:, None] / clip.fps * np.array([speed, 0, 0], np.float32)
+        return replace(clip, root=clip.root + way)
+
+    def shaken(clip: Motion, size: float) -> Motion:
+        hz, begin = rng.uniform(10, 30, (2, 1, 24))
+        wave = np.sin(2 * np.pi * (hz * np.arange(len(clip))[:, None] / clip.fps + begin))
+        rot6d = clip.rot6d.copy()
+        rot6d[..., 1] += (size * wave).astype(np.float32)
+        return replace(clip, rot6d=rot6d)
+
+    real, floor = features(clips), fid(features(clips[::2]), features(clips[1::2]))
+    changed = {
+        "slerp from 60, 40, 20 fps": [[resample(resample(c, fps), 120.0) for c in clips] for fps in (60.0, 40.0, 20.0)],
+        "sliding by 0.3, 1, 2 m/s": [[slid(clip, speed) for clip in clips] for speed in (0.3, 1.0, 2.0)],
+        "10-30 Hz of 0.01, 0.03, 0.1": [[shaken(clip, size) for clip in clips] for size in (0.01, 0.03, 0.1)],
+    }
+    return {name: [floor, *(fid(features(some), real) for some in motions)] for name, motions in changed.items()}
+
+
+def score_samples(out: Path, recorded: MotionSet, given: argparse.Namespace) -> None:
+    """Print how much clip-FID feels, and the clip-FID of both runs, of slerp from 20 fps, and of the MDM."""
+    features, fast, bandai = out / "clip-features", out / "cmu-recorded.h5", out / "bandai.h5"
+    mdtool("train", out / "native.h5", "--method", "clip-features", "--threads", 1, "--out", features)
+    extractor = load_method(features)[0]
+    assert isinstance(extractor, ClipFeatures)
+    print("\n| recordings at 120 fps, changed | floor | little | more | much |\n|---|---|---|---|---|")
+    for name, distances in sensitivity(recorded, extractor, given.count).items():
+        print(f"| {name} | " + " | ".join(f"{one:.3g}" for one in distances) + " |", flush=True)
+    write_motions(fast, MotionSet.from_clips([clip for clip in recorded if clip.fps >= 100], recorded.actions))
+    settings = ("--features", features, "--repeats", given.repeats, "--count", given.count, "--fits", 0, "--threads", 1)
+    makers: list[tuple[str, Path, tuple[object, ...]]] = [
+        ("NeRM native", out / "native", ()),
+        ("NeRM fixed", out / "fixed", ()),
+        ("NeRM native, 20 fps + slerp", out / "native", ("--lift-from", 20)),
+    ]
+    lines = []
+    for data, rates, some in (
+        (fast, SCORED, makers),
+        (bandai, (BANDAI_FPS,), makers + ([("MDM + slerp", given.mdm, ())] if given.mdm else [])),
+    ):
+        floor = ""
+        lines += [f"\n| beside {data.stem}, fps | " + " | ".join(f"{fps:g}" for fps in rates) + " |"]
+        lines += ["|" + "---|" * (len(rates) + 1)]
+        for name, run, lifted in some:
+            result = out / f"clip-fid-{data.stem}-{name.replace(' ', '-').replace(',', '')}.json"
+            asked = [word for fps in rates for word in ("--fps", fps)]
+            mdtool("rates", run, "--data", data, *settings, *asked, *lifted, "--out", result)
+            rows = json.loads(result.read_text())["clip_fid"]
+            lines.append(f"| {name} | " + " | ".join(_cell(row, "clip_fid") for row in rows) + " |")
+            floor = "| recordings | " + " | ".join(_cell(row, "floor") for row in rows) + " |"
+        lines.append(floor)
+    print("\n".join(lines))
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    if row[name] is None:
+        return str(row["why"])
+    return f"{row[name]:.2f}" + (f" ± {row[name + '_ci95']:.2f}" if row[name + "_ci95"] is not None else "")
+
+
 def main() -> None:
     """Prepare, train, and print the tables as Markdown."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -95,6 +177,9 @@ def main() -> None:
     words.add_argument("bandai", type=Path)
     words.add_argument("--out", type=Path, default=Path("nerm"))
     words.add_argument("--field-only", action="store_true", help="leave out the diffusion of latents")
+    words.add_argument("--mdm", type=Path, help="run of another method, trained on Bandai")
+    words.add_argument("--repeats", type=int, default=20, help="of clip-FID, as published")
+    words.add_argument("--count", type=int, default=4000, help="clips per side of clip-FID")
     words.add_argument("--set", action="append", default=[], help="as for `mdtool train`; repeatable")
     given = words.parse_args()
     out: Path = given.out
@@ -126,6 +211,8 @@ def main() -> None:
             numbers = " | ".join(f"{row[key]:.1f}" for key in ("seen_mm", "all_mm", "slerp_mm"))
             print(f"| {row['source']}, {row['fps']:g} | {row['clips']} | {numbers} |", flush=True)
     write_text(out / "rates.json", json.dumps(found, indent=1) + "\n")
+    if not given.field_only:
+        score_samples(out, recorded, given)
 
 
 if __name__ == "__main__":

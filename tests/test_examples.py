@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import sys
@@ -14,10 +15,13 @@ import torch
 
 from mdtool.body.mannequin import mannequin
 from mdtool.body.smpl import smpl_body
-from mdtool.motion.file import write_motions
+from mdtool.methods.clip_features import ClipFeatures
+from mdtool.motion.file import read_motions, write_motions
+from mdtool.motion.motion import MotionSet
 from tests.body.test_smpl import save, synthetic
 from tests.cli.command_line import done
-from tests.motion.smooth_motion import smooth_clips
+from tests.methods.test_nerm import recording
+from tests.motion.smooth_motion import ACTIONS, smooth_clips
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -107,3 +111,35 @@ def test_the_ladder_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: py
     assert list(table["nll"]) == list(table["round_trip"]) == ["2", "4"]
     assert table["rungs"][ladder.RIVAL]["0"]["steps"] >= 1
     assert Path("g.png").stat().st_size > 10_000
+
+
+def test_the_samples_of_every_rate_stand_in_one_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rates = example("nerm_rates")
+    clips = [recording(120.0, 1.0, seed) for seed in range(8)] + [recording(30.0, 1.0, 8)]
+    torch.manual_seed(0)
+    extractor = ClipFeatures({"frames": 32, "width": 16, "features": 16}, list(ACTIONS), 20.0).eval()
+    monkeypatch.setattr(rates, "load_method", lambda _: (extractor, "", ""))
+    asked: list[tuple] = []
+
+    def command(*words: object) -> None:
+        asked.append(words)
+        if words[0] == "rates":
+            fps = [words[k + 1] for k, word in enumerate(words) if word == "--fps"]
+            numbers = {"clip_fid": 2.0, "clip_fid_ci95": 0.25, "floor": 1.0, "floor_ci95": None, "why": None}
+            Path(str(words[-1])).write_text(json.dumps({"clip_fid": [{"fps": one, **numbers} for one in fps]}))
+
+    monkeypatch.setattr(rates, "mdtool", command)
+    given = argparse.Namespace(mdm=tmp_path / "small", repeats=3, count=40)
+    rates.score_samples(tmp_path, MotionSet.from_clips(clips, ACTIONS), given)
+    assert [len(motion) for motion in read_motions(tmp_path / "cmu-recorded.h5")] == [121] * 8
+    assert [words[0] for words in asked] == ["train"] + 7 * ["rates"]
+    assert {words[words.index("--lift-from") + 1] for words in asked if "--lift-from" in words} == {20}
+    printed = capsys.readouterr().out
+    assert "| beside cmu-recorded, fps | 20 | 40 | 60 | 100 | 120 |" in printed
+    assert "| MDM + slerp | 2.00 ± 0.25 |\n| recordings | 1.00 |" in printed
+    # What clip-FID feels is 0 only for what did not change.
+    told = next(line for line in printed.splitlines() if line.startswith("| slerp")).split("|")[2:-1]
+    assert len(told) == 4
+    assert all(float(number) >= 0 for number in told)
