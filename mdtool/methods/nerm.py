@@ -37,7 +37,8 @@ from mdtool.networks.latent_mlp import LatentMLP
 from mdtool.networks.latent_table import fit_latents
 from mdtool.networks.skip_transformer import LatentDenoiser
 
-POSES_AT_ONCE = 65_536
+POSES_AT_ONCE = 4_096
+"""More at once are no faster on a CPU, and memory would grow with the rate."""
 POSE_NOISE = 1e-5
 """Variance of a pose beside what the linear path can say of it, in units of the loss."""
 INVERSION_REFINEMENTS = 8
