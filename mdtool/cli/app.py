@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from mdtool import __version__
 from mdtool.cli import import_, preprocess, preprocess_files
@@ -29,8 +30,20 @@ from mdtool.cli.sample import sample
 from mdtool.cli.train import train
 from mdtool.errors import MdtoolError
 
+
+class _Verbs(typer.core.TyperGroup):
+    """The command table, which tells of Ctrl-C as of any other end: typer would leave without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise MdtoolError("stopped; files written so far are whole", exit_code=130) from stop
+
+
 app = typer.Typer(
     name="mdtool",
+    cls=_Verbs,
     help="Motion capture in, trained human-motion generators and watchable motion out.",
     no_args_is_help=True,
     add_completion=False,
@@ -93,10 +106,6 @@ def main() -> None:
         sentence = " ".join(str(error).split())  # a library's words inside it may have come in several lines
         typer.secho(f"mdtool: {sentence}", fg=typer.colors.RED, err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        if _speaks():
-            typer.secho("mdtool: stopped; files written so far are whole", err=True)
-        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

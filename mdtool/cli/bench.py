@@ -9,6 +9,9 @@ import typer
 
 from mdtool.cli.terminal import say
 
+_PRESET, _ACTIONS = "thesis", 40
+"""What is timed when the caller does not say."""
+
 
 def bench(
     out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("bench.json"),
@@ -19,9 +22,9 @@ def bench(
             help="Instead of a preset, trained runs side by side: run folders, or methods whose newest run counts.",
         ),
     ] = None,
-    preset: Annotated[str, typer.Option(help="Preset whose network is timed.")] = "thesis",
+    preset: Annotated[str, typer.Option(help="Preset whose network is timed.")] = _PRESET,
     batch: Annotated[int, typer.Option(min=1, help="Windows per step.")] = 64,
-    actions: Annotated[int, typer.Option(min=1, help="Number of action labels.")] = 40,
+    actions: Annotated[int, typer.Option(min=1, help="Number of action labels.")] = _ACTIONS,
     repeats: Annotated[int, typer.Option(min=1, help="Timed repeats; medians are reported.")] = 3,
     precision: Annotated[
         list[str] | None, typer.Option(help="fp32 and/or bf16; by default those that the device has in hardware.")
@@ -43,10 +46,23 @@ def bench(
 
     from mdtool.atomic import require_writable, write_text
     from mdtool.config import load_preset
+    from mdtool.errors import MdtoolError
     from mdtool.evaluation import bench as measure
     from mdtool.methods.registry import build_generator
     from mdtool.training.device import native_precisions, prepare
 
+    unknown = [name for name in precision or [] if name not in ("fp32", "bf16")]
+    if unknown:
+        raise MdtoolError(f"--precision must be fp32 or bf16, not {unknown[0]!r}")
+    of_a_preset = {
+        "--preset": preset != _PRESET,
+        "--actions": actions != _ACTIONS,
+        "--precision": bool(precision),
+        f"--device {device}": device not in ("auto", "cpu"),
+    }
+    given = [option for option, is_given in of_a_preset.items() if is_given]
+    if methods is not None and given:
+        raise MdtoolError(f"{given[0]} means nothing with --methods, which times runs as they are and on the CPU")
     require_writable(out)
     if methods is not None:
         _families(methods, out, batch, repeats, threads)
@@ -61,7 +77,7 @@ def bench(
         say(console, "bf16 is emulated on this device: --precision bf16 times it all the same, for minutes")
     for name in precision or native:
         say(console, f"timing {preset} in {name}, batch {batch} …")
-        method = build_generator(table["method"], table["model"], labels, 30.0)
+        method = build_generator(table.get("method", "mdm"), table.get("model", {}), labels, 30.0)
         rows.append(measure.bench(method, batch, where, name, repeats))
     result: dict[str, object] = {"machine": measure.machine(where), "preset": preset, "batch": batch, "rows": rows}
     if drawing:
@@ -96,11 +112,14 @@ def _families(methods: str, out: Path, batch: int, repeats: int, threads: int | 
     from rich.table import Table
 
     from mdtool.atomic import write_text
+    from mdtool.errors import MdtoolError
     from mdtool.evaluation.bench import machine
     from mdtool.evaluation.families import compare, run_of
 
     console = Console(markup=False)
     runs = [run_of(name.strip(), Path("runs")) for name in methods.split(",") if name.strip()]
+    if not runs:
+        raise MdtoolError("--methods names no run: give run folders, or methods such as mdm,emdm")
     say(console, f"measuring {', '.join(map(str, runs))} …")
     rows = compare(runs, batch, repeats, threads or os.cpu_count() or 1)
     write_text(

@@ -287,3 +287,27 @@ def test_too_many_threads(run: Run, motions: Path, generator: Path) -> None:
 def test_more_motions_than_memory(run: Run, motions: Path, generator: Path) -> None:
     many = "100,000,000,000 motions of 60 frames need"
     assert many in run("sample", generator, "--count", 10**11)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--precision fp16", "--precision must be fp32 or bf16, not 'fp16'"),
+        ("--methods mdm --preset small", "--preset means nothing with --methods"),
+        ("--methods mdm --device cuda", "--device cuda means nothing with --methods"),
+        ("--methods ,", "--methods names no run"),
+    ],
+)
+def test_what_bench_cannot_time(run: Run, words: str, told: str) -> None:
+    assert told in run("bench", *words.split())
+
+
+def test_ctrl_c_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mdtool.data.synthetic.synthesise", stopped)
+    ran = mdtool("preprocess", "synthetic")
+    assert (ran.code, ran.err) == (130, "mdtool: stopped; files written so far are whole\n")
+    assert not list(tmp_path.iterdir())

@@ -96,3 +96,20 @@ def test_an_emulated_precision_is_timed_only_when_asked_for(
     assert not stop.value.code
     assert timed == (["fp32", "bf16"] if native else ["fp32"])
     assert ("bf16 is emulated" in capsys.readouterr().out) is not native
+
+
+def test_a_preset_of_ones_own_need_not_name_its_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    methods: list[str] = []
+
+    def stand_in(method: Any, *_: Any) -> dict[str, Any]:
+        methods.append(method.describe().method)
+        return {"precision": "fp32", "samples_per_s": 1.0}
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(measure, "bench", stand_in)
+    Path("own.toml").write_text("[model]\nwidth = 32\nlayers = 1\nheads = 2\nfeedforward = 32\n")
+    monkeypatch.setattr(sys, "argv", ["mdtool", "bench", "--preset", "own.toml", "--no-drawing", "--precision", "fp32"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    assert methods == ["mdm"]
