@@ -83,6 +83,8 @@ def read_index(index: Path, splits: Path) -> list[Segment]:
             start, end = int(row["start_frame"]), int(row["end_frame"])
         except (TypeError, ValueError) as error:
             raise MdtoolError(f"{index}, line {number}: start_frame and end_frame must be whole numbers") from error
+        if row["source_path"] is None or row["new_name"] is None:
+            raise MdtoolError(f"{index}, line {number}: it is cut short; get the index again")
         source, name = row["source_path"].removeprefix("./").removeprefix("pose_data/"), row["new_name"]
         name = PurePosixPath(name).stem
         if name in split_of and not source.startswith("humanact12") and end - start >= SHORTEST:

@@ -23,6 +23,8 @@ _COLUMNS = {
 }
 _SPLITS = {"train": TRAIN, "training": TRAIN, "test": TEST, "testing": TEST, "val": TEST, "validation": TEST}
 DEFECT = "defect"
+_LONGEST_HEADER = 1 << 16
+"""Bytes of a first line."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,6 @@ class Label:
     text: str = ""
     defect: str = ""
     """Why the clip should not be used; empty for a good one."""
-
-
-class NoLabelFile(MdtoolError):
-    """A table without a column for paths or one for actions."""
 
 
 class LabelTable:
@@ -84,7 +82,7 @@ class LabelTable:
                 reader = csv.DictReader(stream)
                 columns = _find_columns(reader.fieldnames or [])
                 if "path" not in columns or "action" not in columns:
-                    raise NoLabelFile(
+                    raise MdtoolError(
                         f"{path} is no label file: its first line needs at least the columns path and action, "
                         f"and has {', '.join(reader.fieldnames or ['nothing'])}"
                     )
@@ -107,12 +105,14 @@ class LabelTable:
 
 def is_label_file(content: bytes) -> bool:
     """Whether the first line of a table names columns for paths and actions."""
-    first = content.decode("utf-8-sig", "replace").partition("\n")[0]
-    return {"path", "action"} <= set(_find_columns(first.split(",")))
+    first = content.decode("utf-8-sig", "replace").partition("\n")[0].rstrip("\r")
+    return {"path", "action"} <= set(_find_columns(next(csv.reader([first]), [])))
 
 
 def find_labels(container: Path, names: tuple[str, ...]) -> list[Path]:
     """Label files in or beside a folder or archive that know some of its members.
+
+    Other tables there, whatever is in them, are none of ours and passed over.
 
     Raises:
         MdtoolError: a label file there has a wrong cell.
@@ -120,13 +120,20 @@ def find_labels(container: Path, names: tuple[str, ...]) -> list[Path]:
     folders = [container, container.parent] if container.is_dir() else [container.parent]
     found = []
     for candidate in [entry for folder in folders for entry in sorted(folder.glob("*.csv"))]:
-        try:
-            table = LabelTable([candidate])
-        except NoLabelFile:
+        if not _begins_like_labels(candidate):
             continue
+        table = LabelTable([candidate])
         if any(table.find(container.name, name) for name in names):
             found.append(candidate)
     return found
+
+
+def _begins_like_labels(path: Path) -> bool:
+    try:
+        with open(path, "rb") as stream:
+            return is_label_file(stream.readline(_LONGEST_HEADER))
+    except (OSError, csv.Error):
+        return False
 
 
 def folder_label(container: Path, name: str) -> Label:

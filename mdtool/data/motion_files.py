@@ -123,8 +123,8 @@ def glb_to_clip(clip: GlbClip, maps: Sequence[SkeletonMap] = ()) -> Clip:
     motion = bvh_to_motion(clip.recording, match_map(clip.recording, maps))
     motion = replace(motion, fps=clip.fps, action="" if clip.record else clip.name)
     scale = clip.record.get("path_scale")
-    if isinstance(scale, float) and scale > 0 and "pelvis" in clip.recording.joint_index:
-        # mdtool's own file: no need to tell the size of the body from its legs.
+    if isinstance(scale, int | float) and scale > 0 and "pelvis" in clip.recording.joint_index:
+        # mdtool's own file (other programs may write 1.0 as 1): no need to tell the size of the body from its legs.
         path = clip.recording.world()[1][:, clip.recording.joint_index["pelvis"]]
         motion = replace(motion, root=(path / scale).astype(np.float32))
     return labelled(motion, clip.record, clip.source)

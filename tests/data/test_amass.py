@@ -48,7 +48,12 @@ def test_what_counts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a,b\n1,2\n", "needs the columns"), (INDEX.replace(",117,", ",x,"), "line 2"), (None, "cannot read")],
+    [
+        ("a,b\n1,2\n", "needs the columns"),
+        (INDEX.replace(",117,", ",x,"), "line 2"),
+        (INDEX + "./pose_data/KIT/9/cut_poses.npy,0,100\n", "cut short"),
+        (None, "cannot read"),
+    ],
 )
 def test_a_wrong_index_is_refused(tmp_path: Path, text: str | None, message: str) -> None:
     for split in ("train", "val", "test"):

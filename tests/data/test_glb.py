@@ -53,6 +53,14 @@ def without_record(document: dict[str, Any]) -> None:
     del document["animations"][0]["extras"]
 
 
+def test_a_program_may_write_the_scale_of_the_path_as_a_whole_number(glb: bytes, clip: Motion) -> None:
+    def doubled(document: dict[str, Any]) -> None:
+        document["animations"][0]["extras"]["mdtool"]["path_scale"] = 2
+
+    (animation,) = read_glb(changed(glb, doubled), "b.glb")
+    np.testing.assert_allclose(glb_to_clip(animation).motion.root, clip.root / 2, atol=1e-6)
+
+
 def test_a_file_of_another_program_takes_its_rate_from_its_keys(glb: bytes, clip: Motion) -> None:
     (animation,) = read_glb(changed(glb, without_record), "b.glb")
     read = glb_to_clip(animation)

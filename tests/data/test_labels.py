@@ -97,10 +97,14 @@ def test_tables_beside_the_recordings_are_found_if_they_know_them(tmp_path: Path
     _table(tmp_path, "path,action\nclips/1.bvh,walk\n")
     _table(tmp_path, "path,action\nother.bvh,walk\n", "others.csv")
     (tmp_path / "numbers.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "expenses.csv").write_bytes("Betrag;Empfänger\n7,50;Müller\n".encode("latin-1"))
+    (tmp_path / "folder.csv").mkdir()
     assert find_labels(folder, ("1.bvh",)) == [tmp_path / "labels.csv"]
     assert find_labels(tmp_path / "clips.zip", ("clips/1.bvh",)) == [tmp_path / "labels.csv"]
     assert find_labels(folder, ("2.bvh",)) == []
     _table(folder, "path,action\n1.bvh,run\n")
+    assert len(find_labels(folder, ("1.bvh",))) == 2
+    (folder / "labels.csv").write_text('"path","action"\r\n"1.bvh","run"\r\n')
     assert len(find_labels(folder, ("1.bvh",))) == 2
     (tmp_path / "labels.csv").write_text("path,action,split\n1.bvh,run,tset\n")
     with pytest.raises(MdtoolError, match="line 2: split 'tset'"):
