@@ -67,19 +67,22 @@ class Body:
         """Rest vertices [..., V, 3] and joints [..., J, 3] of a body shape [..., S] (SMPL eq. 8 and 10)."""
         if betas is None or self.shape_directions is None or self.joint_regressor is None:
             return self.vertices, self.joints
-        coefficients = betas[..., : self.shape_directions.shape[-1]]
-        vertices = self.vertices + torch.einsum(
-            "...s,vcs->...vc", coefficients, self.shape_directions[..., : coefficients.shape[-1]]
-        )
-        return vertices, self.joint_regressor @ vertices
+        return self.vertices + _displaced(betas, self.shape_directions), self.shaped_joints(betas)
+
+    def shaped_joints(self, betas: Tensor | None = None) -> Tensor:
+        """Rest joints [..., J, 3] of a body shape [..., S], in its precision (SMPL eq. 10).
+
+        They are linear in the shape, as the vertices are: what moves them is found once, and no vertices are made,
+        which for the shapes of many frames would fill the memory.
+        """
+        if betas is None or self.shape_directions is None or self.joint_regressor is None:
+            return self.joints if betas is None else self.joints.to(betas)
+        directions = torch.einsum("jv,vcs->jcs", self.joint_regressor, self.shape_directions)
+        return self.joints.to(betas) + _displaced(betas, directions.to(betas))
 
     def bone_lengths(self, betas: Tensor) -> Tensor:
         """Lengths [..., J - 1] of the bones from every joint but the root to its parent, of shapes [..., S]; metres."""
-        joints = self.joints.to(betas)
-        if self.shape_directions is not None and self.joint_regressor is not None:
-            directions = torch.einsum("jv,vcs->jcs", self.joint_regressor, self.shape_directions).to(betas)
-            coefficients = betas[..., : directions.shape[-1]]
-            joints = joints + torch.einsum("...s,jcs->...jc", coefficients, directions[..., : coefficients.shape[-1]])
+        joints = self.shaped_joints(betas)
         return (joints[..., 1:, :] - joints[..., list(self.parents[1:]), :]).norm(dim=-1)
 
     def fitted(self, motion: Motion) -> Motion:
@@ -106,7 +109,7 @@ class Body:
 
     def posed_joints(self, matrices: Tensor, root: Tensor, betas: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """World rotations [..., J, 3, 3] and positions [..., J, 3] of the joints; arguments as in `posed`."""
-        _, joints = self.shaped(betas)
+        joints = self.shaped_joints(betas)
         offsets = joints - joints[..., [max(parent, 0) for parent in self.parents], :]
         return forward_kinematics(matrices, root, offsets, self.parents)
 
@@ -150,6 +153,12 @@ class Body:
         twist = 2 * torch.atan2((quaternion[..., 1:] * axis).sum(-1), quaternion[..., 0])
         twist = least + torch.remainder(twist - least, 2 * math.pi)
         return axis_angle_to_matrix(axis * (twist * (share - 1)).unsqueeze(-1))
+
+
+def _displaced(betas: Tensor, directions: Tensor) -> Tensor:
+    """Displacement [..., n, 3] of n points by shapes [..., S], along directions [n, 3, S'] of as many coefficients."""
+    coefficients = betas[..., : directions.shape[-1]]
+    return torch.einsum("...s,vcs->...vc", coefficients, directions[..., : coefficients.shape[-1]])
 
 
 def blend_skin(vertices: Tensor, weights: Tensor, rotations: Tensor, positions: Tensor, joints: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def write_npz(path: str | Path, motion: Motion, model: str = "smplh", body: Body
     pelvis = REST_PELVIS
     if body is not None:
         shape = None if motion.betas is None else torch.from_numpy(motion.betas).to(body.vertices.dtype)
-        pelvis = body.shaped(shape)[1][0].numpy().astype(np.float64)
+        pelvis = body.shaped_joints(shape)[0].numpy().astype(np.float64)
     record = clip_record(motion)
     betas = np.zeros(_BETAS)
     if motion.betas is not None:

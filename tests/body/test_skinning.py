@@ -67,6 +67,8 @@ def test_shape_is_linear_and_per_pose() -> None:
     plain, _ = body.shaped(torch.zeros(3, dtype=torch.float64))
     doubled, _ = body.shaped(2 * betas)
     torch.testing.assert_close(doubled - plain, 2 * (both - plain))
+    assert body.joint_regressor is not None
+    torch.testing.assert_close(joints - body.joints, body.joint_regressor @ (both - body.vertices))
 
 
 @pytest.mark.parametrize("turn_deg", [-240.0, -170.0, -60.0, 30.0, 100.0])
