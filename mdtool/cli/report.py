@@ -23,8 +23,8 @@ def report(
 ) -> None:
     """Write the thesis's tables and figures from evaluated runs, ours beside the published numbers.
 
-    Rows of different protocols, recognisers, recordings or counts stand in blocks of their own. Claims of the thesis
-    are checked against what was measured. Evaluate first: `mdtool evaluate RUN --checkpoint all`.
+    Rows of different protocols, recognisers, recordings, counts or sampling stand in blocks of their own. Claims of the
+    thesis are checked against what was measured. Evaluate first: `mdtool evaluate RUN --checkpoint all`.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn

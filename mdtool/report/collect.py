@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ STUDIED = (
     ("train", "ema_switch_every", "switch EMA every"),
 )
 """Settings (section, key, in words) that make another method of a run: it gets a row of its own, beside the printed."""
+SAMPLING = ("steps", "sampler", "guidance", "temperature")
+"""Options of `mdtool evaluate` that say how motions are sampled, as results have them in their provenance."""
 SAMPLES = "samples.h5"
 """Motions of a run for the strips, in its folder."""
 
@@ -40,11 +42,13 @@ class Setup:
     """Hash of the recordings, or their path when the results do not say."""
     frames: int
     fps: float
+    sampling: str = ""
+    """How motions were sampled where that was asked for, "steps 20, guidance 2.5"; else as the run or protocol does."""
 
     @staticmethod
     def of(results: Results) -> Setup:
         """The setup of a results file."""
-        return Setup(*results.ranking_key)
+        return Setup(*results.ranking_key, _sampling(results))
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ class Study:
     def setups(self) -> list[Setup]:
         """Every way in which something was evaluated; the one with most evaluations first."""
         found = [Setup.of(entry.results) for run in self.runs for entry in run.evaluations]
-        return sorted(set(found), key=lambda setup: (-found.count(setup), setup.protocol, setup.recogniser_sha256))
+        return sorted(set(found), key=lambda setup: (-found.count(setup), astuple(setup)))
 
     def rows(self, setup: Setup) -> list[Row]:
         """The last evaluated step of every run's weights, printed rows first and in the thesis's order."""
@@ -156,13 +160,14 @@ class Study:
         return sorted(rows, key=lambda row: order.get(row.key, len(order)))
 
     def curve(self, key: str, setup: Setup) -> list[Evaluated]:
-        """Evaluations of one row at every step."""
-        return [
-            entry
+        """Evaluations of one row, one at every step."""
+        found = {
+            (run.path, entry.checkpoint.step): entry
             for run in self.runs
             for entry in run.evaluations
             if run.row_name(entry.checkpoint.track)[0] == key and Setup.of(entry.results) == setup
-        ]
+        }
+        return list(found.values())
 
     def run_of(self, preset: str) -> Run | None:
         """The run of a preset, without variations."""
@@ -190,6 +195,7 @@ def read_study(targets: Sequence[str | Path]) -> Study:
     for _, results in loose:
         run = study.runs[list(runs).index(Path(results.target).resolve())]
         run.evaluations.append(Evaluated(_checkpoint_of(results, run), results))
+        run.evaluations.sort(key=lambda entry: entry.checkpoint.step)
     return study
 
 
@@ -223,6 +229,16 @@ def _checkpoint_of(results: Results, run: Run) -> Checkpoint:
     track = str(results.provenance.get("weights", RAW))
     step = results.provenance.get("step")
     return Checkpoint(int(step) if step is not None else RunFolder(run.path).newest_step(), track)
+
+
+def _sampling(results: Results) -> str:
+    """What was asked of the sampling, in words; a published protocol keeps its own choices, and notes departures."""
+    if results.rules.published:
+        asked = [words.partition(" instead of ")[0] for words in results.departures if words.startswith(SAMPLING)]
+    else:
+        given = ((name, results.provenance.get(name)) for name in SAMPLING)
+        asked = [f"{name} {value}" for name, value in given if value is not None]
+    return ", ".join(asked)
 
 
 def _in_words(value: object) -> str:

@@ -71,6 +71,7 @@ def describe_setup(setup: Setup, results: Results) -> str:
         f"{results.data}, {len(results.actions)} actions, {results.frames} frames at {results.fps:g} fps; "
         f"protocol {setup.protocol}, recogniser {setup.recogniser_sha256[:12]}, "
         f"{counted(setup.count, 'motion')} × {counted(setup.seeds, 'seed')}"
+        f"{', sampled with ' + setup.sampling if setup.sampling else ''}"
     )
 
 
@@ -159,7 +160,7 @@ def _notes(own: dict[Setup, list[Row]]) -> list[str]:
     """What a reader must know: the kind of spread, and what was changed from the presets."""
     notes = [
         "± is the standard deviation over seeds; accuracy, diversity and multimodality of ours use train labels",
-        "Blocks differ in protocol, recogniser, recordings or count: do not compare FIDs across them",
+        "Blocks differ in protocol, recogniser, recordings, count or sampling: do not compare FIDs across them",
     ]
     runs = {row.run.path: row.run for rows in own.values() for row in rows}
     said: dict[str, list[str]] = {}

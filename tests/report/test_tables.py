@@ -38,7 +38,7 @@ def test_markdown_is_exact() -> None:
         "| 14.20 ± 0.26 |",
         "",
         "* ± is the standard deviation over seeds; accuracy, diversity and multimodality of ours use train labels",
-        "* Blocks differ in protocol, recogniser, recordings or count: do not compare FIDs across them",
+        "* Blocks differ in protocol, recogniser, recordings, count or sampling: do not compare FIDs across them",
     ]
 
 
@@ -49,8 +49,8 @@ def test_latex_is_exact() -> None:
         r"\begin{table}",
         r"\centering",
         r"\caption{Phase 3: both strategies at full length. $\pm$ is the standard deviation over seeds; accuracy, "
-        r"diversity and multimodality of ours use train labels. Blocks differ in protocol, recogniser, recordings or "
-        r"count: do not compare FIDs across them.}",
+        r"diversity and multimodality of ours use train labels. Blocks differ in protocol, recogniser, recordings, "
+        r"count or sampling: do not compare FIDs across them.}",
         r"\label{tab:4.3}",
         r"\begin{tabular}{lrrrrr}",
         r"\toprule",
