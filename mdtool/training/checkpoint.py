@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -178,11 +179,11 @@ class RunFolder:
         self._append("metrics.jsonl", json.dumps(record))
 
     def cut_metrics(self, step: int) -> None:
-        """Drop the lines of metrics.jsonl after `step`: a resumed run logs those steps again."""
+        """Drop the lines of metrics.jsonl after `step`, which a resumed run logs again, and those that are damaged."""
         path = self.path / "metrics.jsonl"
         if path.exists():
-            whole = [line for line in path.read_text("utf-8").splitlines() if line.endswith("}")]
-            write_text(path, "".join(f"{line}\n" for line in whole if json.loads(line)["step"] <= step))
+            lines = path.read_text("utf-8", errors="replace").splitlines()
+            write_text(path, "".join(f"{line}\n" for line in lines if _step_of(line) <= step))
 
     def note(self, text: str) -> None:
         """Add one dated line to the log."""
@@ -209,3 +210,11 @@ class RunFolder:
 
     def _is_kept(self, path: Path) -> bool:
         return int(path.stem.split("-")[1]) in self._kept_steps()
+
+
+def _step_of(line: str) -> float:
+    """The step that a line of metrics.jsonl is about; infinity for one that a crash cut short, or worse."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf

@@ -130,8 +130,7 @@ def write_imported(
             f"network.{name}": weights[name] if name in weights else torch.zeros(own[name].shape, dtype=own[name].dtype)
             for name in own
         }
-    _require_folder(out.parent)
-    building = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    building = _folder_beside(out)
     try:
         folder = RunFolder(building)
         folder.save_weights(step, complete, keep_older=False)
@@ -146,8 +145,10 @@ def write_imported(
     return RunFolder(out)
 
 
-def _require_folder(path: Path) -> None:
+def _folder_beside(path: Path) -> Path:
+    """A new folder to build a run in, beside its place."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     except OSError as error:
         raise unwritable(path, error) from error

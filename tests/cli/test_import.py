@@ -221,3 +221,11 @@ def test_a_missing_or_damaged_file_is_one_sentence() -> None:
     assert "cut.pt" in refused("import", "mdm", "cut.pt")
     Path("args.json").write_text("[")
     assert "cannot read args.json" in refused("import", "mdm", "model000001000.pt")
+
+
+def test_a_place_where_no_folder_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkdtemp", forbidden)
+    assert "cannot write runs/mine: Permission denied" in refused("import", "mdm", save(small()), "--out", "runs/mine")

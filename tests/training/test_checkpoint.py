@@ -61,7 +61,7 @@ def test_metrics_after_the_resumed_step_are_cut(tmp_path: Path) -> None:
     for step in (10, 20, 30):
         folder.append_metrics({"step": step, "loss": 1.0})
     with (tmp_path / "metrics.jsonl").open("a") as stream:
-        stream.write('{"step": 40, "lo')
+        stream.write('{"step": 15, "lo{"step": 16}\n7\n{"step": 40, "lo')
     folder.cut_metrics(20)
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [10, 20]
