@@ -34,7 +34,10 @@ def demo(
     from mdtool.cli.render import render
     from mdtool.cli.sample import sample
     from mdtool.cli.train import train
+    from mdtool.errors import MdtoolError
 
+    if labels and not data:
+        raise MdtoolError("--labels is for BVH recordings: name their folders or archives too")
     console = Console(markup=False)
     started_s = time.monotonic()
     motions, judge, run = out / "motions.h5", out / "runs" / "recogniser", out / "runs" / preset

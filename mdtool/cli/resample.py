@@ -41,13 +41,15 @@ def resample(
     from mdtool.motion.kinematics import positions_of
     from mdtool.motion.motion import MotionSet
     from mdtool.motion.resample import resample as by_slerp
-    from mdtool.training.device import prepare
+    from mdtool.training.device import prepare, use_threads
     from mdtool.training.run import load_method
 
     if method not in ("slerp", "nerm"):
         raise MdtoolError(f"--method must be slerp or nerm, not {method!r}")
     if (method == "nerm") != (run is not None):
         raise MdtoolError("--method nerm and --run go together: the run whose field is to be used")
+    if threads is not None:
+        use_threads(threads)
     require_writable(out)
     motions = read_motions(source)
     chosen = list(range(len(motions))) if clip is None else clip
@@ -57,7 +59,7 @@ def resample(
         made = [by_slerp(motions[index], fps) for index in chosen]
         say_of = "by slerp"
     else:
-        where = prepare("auto", threads)
+        where = prepare("auto", None)
         field, track, sha256 = load_method(run)
         if not isinstance(field, FieldMethod):
             raise MdtoolError(f"{run} has no time axis: give the run of a method such as nerm")

@@ -91,9 +91,11 @@ def choose_clips(motions: MotionSet, clips: Sequence[int], actions: Sequence[str
         where: what to call the file in a refusal.
 
     Raises:
-        MdtoolError: there is no such clip or action.
+        MdtoolError: there is no such clip or action, or both are named.
     """
     motions.require_clips(clips, where)
+    if clips and actions:
+        raise MdtoolError("--clip names the clips to draw already: leave out --action")
     if clips:
         return list(clips)
     candidates = np.arange(len(motions))

@@ -311,3 +311,11 @@ def test_ctrl_c_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     ran = mdtool("preprocess", "synthetic")
     assert (ran.code, ran.err) == (130, "mdtool: stopped; files written so far are whole\n")
     assert not list(tmp_path.iterdir())
+
+
+def test_labels_of_a_demo_without_recordings(run: Run) -> None:
+    assert "--labels is for BVH recordings" in run("demo", "--labels", "labels.csv")
+
+
+def test_threads_count_for_every_way_of_resampling(run: Run, motions: Path) -> None:
+    assert "--threads 100000: give 1 to 1024" in run("resample", motions, "--fps", 10, "--threads", 100_000)

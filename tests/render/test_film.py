@@ -106,3 +106,5 @@ def test_chosen_clips(make_motion: MakeMotion) -> None:
     assert choose_clips(first, [], ["walk"], 9, "f") == [1, 2]
     with pytest.raises(MdtoolError, match="f has no clip 3: it has clips 0 to 2"):
         choose_clips(first, [3], [], 9, "f")
+    with pytest.raises(MdtoolError, match="leave out --action"):
+        choose_clips(first, [0], ["walk"], 9, "f")
