@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from mdtool.body.mannequin import mannequin
 from mdtool.body.skinning import Body
+from mdtool.motion.motion import Motion
 
 
-def named_body(path: Path | None) -> Body:
+def named_body(path: Path | None, clips: Iterable[Motion] = ()) -> Body:
     """The mannequin when `path` is None, else the SMPL, SMPL-H or SMPL-X model of a file or a folder.
+
+    Args:
+        clips: who is to wear it: of a folder, the model is taken that their shapes belong to where they share one.
 
     Raises:
         MdtoolError: there is no such file, or no body model in it.
@@ -18,4 +23,5 @@ def named_body(path: Path | None) -> Body:
         return mannequin()
     from mdtool.body.smpl import smpl_body
 
-    return smpl_body(path)
+    genders = {clip.gender for clip in clips if clip.betas is not None}
+    return smpl_body(path, genders.pop() if len(genders) == 1 else "")

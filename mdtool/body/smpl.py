@@ -92,8 +92,8 @@ class ModelFile:
     arrays: dict[str, np.ndarray]
 
 
-def smpl_body(path: str | Path) -> Body:
-    """The body of a model file, or of the best file of a folder: neutral before male and female, SMPL first.
+def smpl_body(path: str | Path, gender: str = "") -> Body:
+    """The body of a model file, or of the best file of a folder: of `gender`, else neutral, male, female; SMPL first.
 
     Its joints follow the 24 joints of a motion; fingers of SMPL-H and SMPL-X keep the model's relaxed pose, and the
     face its rest pose. The first 10 shape coefficients are kept.
@@ -101,7 +101,7 @@ def smpl_body(path: str | Path) -> Body:
     Raises:
         MdtoolError: no such file, not a body model, or a pickle that wants to run something.
     """
-    model = find_model(Path(path))
+    model = find_model(Path(path), gender)
     layer = smplx_layer(model)
     joints = len(layer.parents)
     regressor = layer.J_regressor
@@ -150,8 +150,8 @@ def smplx_layer(model: ModelFile) -> Any:
     return layer.requires_grad_(False)
 
 
-def find_model(path: Path) -> ModelFile:
-    """The model in a file, or the best of a folder and the folders in it.
+def find_model(path: Path, gender: str = "") -> ModelFile:
+    """The model in a file, or the best of a folder and the folders in it, of `gender` if there is one.
 
     Raises:
         MdtoolError: no such file, or no body model in it.
@@ -161,7 +161,12 @@ def find_model(path: Path) -> ModelFile:
     if not path.is_dir():
         return read_model(path)
     files = sorted(found for found in path.rglob("*") if found.suffix.lower() in _SUFFIXES)
-    ranked = sorted(files[:_MOST_FILES], key=lambda file: (_gender_rank(file), _kind_rank(file), len(file.parts), file))
+
+    def rank(file: Path) -> tuple[bool, int, int, int, Path]:
+        own = _gender(file)
+        return own != gender, _GENDERS.index(own), _kind_rank(file), len(file.parts), file
+
+    ranked = sorted(files[:_MOST_FILES], key=rank)
     refusals = []
     for file in ranked:
         try:
@@ -276,9 +281,14 @@ def _numbers(value: object) -> np.ndarray:
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
-def _gender_rank(path: Path) -> int:
+_GENDERS = ("neutral", "male", "female")
+
+
+def _gender(path: Path) -> str:
     words = str(path).lower()
-    return 2 if "female" in words or "_f_" in words else 1 if "male" in words or "_m_" in words else 0
+    if "female" in words or "_f_" in words:
+        return "female"
+    return "male" if "male" in words or "_m_" in words else "neutral"
 
 
 def _kind_rank(path: Path) -> int:

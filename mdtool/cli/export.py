@@ -13,7 +13,7 @@ from mdtool.cli.terminal import say, say_next
 from mdtool.wording import counted, file_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mdtool.export.target import Target
     from mdtool.motion.motion import Motion
@@ -137,9 +137,9 @@ def export(
         if kind == ".glb":
             from mdtool.export.glb import write_glb
 
-            write_glb(out, clips, named_body(named), target.ground_root)
+            write_glb(out, clips, named_body(named, clips), target.ground_root)
         else:
-            write = _writer(kind, target, named, order, units, columns, model)
+            write = _writer(kind, target, named, clips, order, units, columns, model)
             pairs = list(zip(files, clips, strict=True))
             hidden = not console.is_terminal
             for path, motion in track(pairs, "writing", console=console, transient=True, disable=hidden):
@@ -170,6 +170,7 @@ def _writer(
     kind: str,
     target: Target,
     named: Path | None,
+    clips: Sequence[Motion],
     order: str | None,
     units: Unit | None,
     columns: Columns | None,
@@ -180,14 +181,14 @@ def _writer(
         from mdtool.body.choice import named_body
         from mdtool.export.bvh import write_bvh
 
-        body, turns = named_body(named), (order or target.order).upper()
+        body, turns = named_body(named, clips), (order or target.order).upper()
         length = units.value if units else target.bvh_unit
         return lambda path, motion: write_bvh(path, motion, body, turns, length, target.ground_root)
     if kind == ".npz":
         from mdtool.body.choice import named_body
         from mdtool.export.npz import write_npz
 
-        person = named_body(named) if named else None
+        person = named_body(named, clips) if named else None
         return lambda path, motion: write_npz(path, motion, (model or Model.smplh).value, person)
     from mdtool.export.csv import write_csv
 

@@ -84,7 +84,8 @@ def render(
     body: Annotated[
         Path | None,
         typer.Option(
-            envvar="MDTOOL_BODY", help="SMPL, SMPL-H or SMPL-X file, or a folder of them; else the mannequin."
+            envvar="MDTOOL_BODY",
+            help="SMPL, SMPL-H or SMPL-X file, or a folder of them, for the clips' gender; else the mannequin.",
         ),
     ] = None,
     renderer: Annotated[
@@ -135,7 +136,7 @@ def render(
     )
     pick = _pick(file, beside, clip or [], action or [], count or usual, seconds)
     require_writable(out)
-    person = named_body(body)
+    person = named_body(body, pick.clips)
 
     console = Console(markup=False)
     if page:

@@ -160,6 +160,21 @@ def test_original_release_is_read_without_chumpy(tmp_path: Path) -> None:
     assert_same_body(path, arrays)
 
 
+def test_of_a_folder_the_model_of_the_wearers_gender_is_taken(tmp_path: Path) -> None:
+    for scale, name in enumerate(("SMPL_NEUTRAL.npz", "basicmodel_m_v1.npz", "SMPL_FEMALE.npz"), start=1):
+        arrays = synthetic()
+        arrays["v_template"] = scale * arrays["v_template"]
+        save(tmp_path / name, arrays)
+    still = np.tile(np.array([1, 0, 0, 0, 1, 0], np.float32), (2, 24, 1))
+    man, woman, shapeless = (
+        Motion(still, np.zeros((2, 3), np.float32), 20.0, betas=betas, gender=gender)
+        for betas, gender in ((np.zeros(10, np.float32), "male"), (np.zeros(10, np.float32), "female"), (None, "male"))
+    )
+    plain = smpl_body(tmp_path / "SMPL_NEUTRAL.npz").vertices
+    for clips, scale in (((), 1), ((man,), 2), ((woman, woman), 3), ((man, woman), 1), ((shapeless,), 1)):
+        torch.testing.assert_close(named_body(tmp_path, clips).vertices, scale * plain)
+
+
 def test_hostile_pickle_is_refused_and_does_nothing(tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple:
