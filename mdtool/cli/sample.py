@@ -41,6 +41,10 @@ def sample(
             callback=finite, min=0, max=1, help="Scale of ddpm's step noise; below 1: likelier, less various motion."
         ),
     ] = None,
+    churn: Annotated[
+        float | None,
+        typer.Option(callback=finite, min=0, help="S_churn of heun: noise added and removed on the way; 0 is the ODE."),
+    ] = None,
     autoguidance: Annotated[
         float | None,
         typer.Option(callback=finite, help="Scale of guidance by an earlier step of the run; 1 is off. Needs --guide."),
@@ -98,7 +102,9 @@ def sample(
     console = Console(markup=False, quiet=not ranks.first)
     run = run or newest_run(Path("runs"), makes_motion=True)
     generator = load_generator(run, weights, where, ranks)
-    generator.options = {"steps": steps, "sampler": sampler, "guidance": guidance, "temperature": temperature}
+    generator.options = {
+        "steps": steps, "sampler": sampler, "guidance": guidance, "temperature": temperature, "churn": churn,
+    }  # fmt: skip
     if (autoguidance is None) != (guide is None):
         raise MdtoolError("--autoguidance and --guide go together: a scale, and the step to guide away from")
     if guide_between is not None:
@@ -123,7 +129,7 @@ def sample(
         say(console, f"note: {few} leave ranks idle; a smaller --batch gives them work")
     origin = provenance(
         run=str(run), weights=generator.weights, checkpoint_sha256=generator.sha256, seed=seed, first=first,
-        steps=steps, sampler=sampler, guidance=guidance, temperature=temperature,
+        steps=steps, sampler=sampler, guidance=guidance, temperature=temperature, churn=churn,
         autoguidance=autoguidance, guide=guide, guide_between=guide_between,
     )  # fmt: skip
     if stream:

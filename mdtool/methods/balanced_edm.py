@@ -49,7 +49,7 @@ class BalancedEDM(Method):
     """
 
     shares_batches = True
-    autoguides = True
+    autoguides = churns = True
     time_axis = 2
     start: Tensor
     mirrored: Tensor

@@ -252,6 +252,8 @@ class Method(Trainable):
     """Which axis of `noise` [B, …] runs over the frames; None when none does."""
     tempers = False
     """Whether `decode` takes a `temperature`, 0 … 1: the scale of the noise that its sampler adds."""
+    churns = False
+    """Whether `decode` takes `churn`, 0 …: how much noise its sampler adds and removes again on the way."""
     autoguides = False
     """Whether `decode` takes a weaker network of the same method as `guide`, with the scale `autoguidance`."""
 

@@ -104,13 +104,14 @@ class Generator:
                 a motion longer than the axis is chained of several.
 
         Raises:
-            MdtoolError: a label or a length that the method was not trained for, or a temperature that it does not
-                take.
+            MdtoolError: a label or a length that the method was not trained for, or a temperature or churn that it
+                does not take.
         """
         if not len(actions):
             raise MdtoolError("nothing to sample: ask for at least one motion")
-        if self.options.get("temperature") is not None and not self.method.tempers:
-            raise MdtoolError(f"the method {self.method.describe().method} takes no temperature: leave it out")
+        for option, taken in (("temperature", self.method.tempers), ("churn", self.method.churns)):
+            if self.options.get(option) is not None and not taken:
+                raise MdtoolError(f"the method {self.method.describe().method} takes no {option}: leave it out")
         if not self.conditional:
             actions = [-1] * len(actions)
         elif min(actions) < 0 or max(actions) >= len(self.actions):

@@ -91,6 +91,22 @@ def test_autoguidance(line: dict[str, str]) -> None:
     np.testing.assert_array_equal(read_motions("everywhere.h5").rot6d, guided.rot6d)
 
 
+def test_churn_adds_noise_of_the_samples_own(line: dict[str, str]) -> None:
+    common = ("sample", "--count", 2, "--frames", 32, "--steps", 4, "--weights", "raw", *ONE_CORE)
+    for out, more in (
+        ("ode.h5", ()),
+        ("none.h5", ("--churn", 0)),
+        ("one.h5", ("--churn", 2)),
+        ("two.h5", ("--churn", 2)),
+    ):
+        done(*common, "--out", out, *more)
+    ode, none, one, two = (read_motions(f"{name}.h5") for name in ("ode", "none", "one", "two"))
+    np.testing.assert_array_equal(none.rot6d, ode.rot6d)
+    assert np.abs(one.rot6d - ode.rot6d).max() > 1e-3
+    np.testing.assert_array_equal(two.rot6d, one.rot6d)
+    assert one.provenance["churn"] == 2
+
+
 def test_a_file_without_actions_gets_its_card(line: dict[str, str]) -> None:
     told = done("evaluate", "sample.h5", *ONE_CORE)
     assert "physical card, 3 clips beside" in told

@@ -119,6 +119,7 @@ def test_the_latent_of_every_motion_is_kept() -> None:
         (("--action", "fly"), "unknown action 'fly': runs/debug knows hop, sway, wave"),
         (("--steps", 11), "runs/debug: this run has 10 diffusion steps: --steps 11 is too many"),
         (("--sampler", "ddim", "--temperature", 0.5), "ddim adds no noise that a temperature could scale"),
+        (("--churn", 2), "the method mdm takes no churn"),
         (("--sampler", "euler"), "no sampler 'euler': choose ddpm or ddim"),
         (("--weights", "ema:0.5"), "no weights 'ema:0.5': choose from ema:0.9, raw"),
         (("--frames", 61), "runs/debug: this run was trained on 60 frames and cannot make 61"),
