@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mdtool.body.mannequin import mannequin
 from mdtool.data.synthetic import synthesise
 from mdtool.motion.file import write_motions
 from mdtool.motion.mirror import mirror
 from mdtool.motion.motion import MotionSet
 from mdtool.motion.resample import resample
-from mdtool.render.picture import RenderOptions, render_motions
+from mdtool.render.exhibit import exhibits
+from mdtool.render.picture import RenderOptions, render_exhibits
 
 
 def main() -> None:
@@ -33,7 +35,8 @@ def main() -> None:
 
     clips = [stretch, slow, other_side]
     write_motions("stretching.h5", MotionSet.from_clips(clips))
-    render_motions("stretching.png", clips, RenderOptions(frame=40), progress=lambda done, total: None)
+    options = RenderOptions(frame=40)
+    render_exhibits("stretching.png", exhibits(clips), mannequin(), options, progress=lambda done, total: None)
     print("wrote stretching.h5 and stretching.png; next: mdtool render stretching.h5 --out stretching.mp4")
 
 

@@ -36,6 +36,20 @@ def example(name: str) -> ModuleType:
     return module
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py")))
+def test_every_example_finds_what_it_imports(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    assert callable(example(name).main)
+
+
+def test_motions_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    example("edit_in_python").main()
+    lengths = read_motions("stretching.h5").lengths.tolist()
+    assert lengths[1] == 2 * lengths[0] - 1
+    assert Path("stretching.png").stat().st_size > 10_000
+
+
 def test_rows_of_other_settings_are_not_mixed() -> None:
     protocol = example("dno_protocol")
     before = {"edits": 4, "steps": 300, "run": {}}
