@@ -120,6 +120,8 @@ def evaluate(
     if before is not None:
         if target is None or target.is_dir():
             raise MdtoolError("--before goes with an edited motion file: name it as TARGET")
+        if fid_infinity or any(value is not None for value in (recogniser, protocol, seeds, count, checkpoint)):
+            raise MdtoolError("--before compares clip by clip, without draws or a recogniser: leave the rest out")
         evaluate_edits(target, before, out, console)
         return
     target = target or newest_run(Path("runs"), makes_motion=True)

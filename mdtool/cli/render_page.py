@@ -36,6 +36,8 @@ def is_page(out: Path, options: RenderOptions) -> bool:
         "--panels": options.panels,
         "--frame": options.frame,
         "--jobs": options.workers,
+        "--style": None if options.style == "strip" else options.style,
+        "--renderer": None if options.renderer == "auto" else options.renderer,
     }
     given = [name for name, value in films.items() if value is not None]
     if given:

@@ -34,7 +34,7 @@ def parse_csv(content: bytes, source: str) -> Clip:
     except UnicodeDecodeError as error:
         raise MdtoolError(f"{source}: not a text file: {error}") from error
     header = _header(lines, source)
-    first = sum(line.startswith("#") for line in lines)
+    first = next((place for place, line in enumerate(lines) if not line.startswith("#")), len(lines))
     names = [name.strip() for name in lines[first].split(",")] if first < len(lines) else []
     wanted = [*position_columns(JOINT_NAMES[:1]), *rotation_columns()]
     missing = [name for name in wanted if name not in names]

@@ -101,6 +101,7 @@ def test_beside_pairs_clips_of_the_same_action(file: Path, tmp_path: Path) -> No
     [
         (("--out", "page.html", "--fps", "10"), "--fps means nothing in a page"),
         (("--out", "page.html", "--size", "640x360"), "--size means nothing in a page"),
+        (("--out", "page.html", "--style", "storyboard"), "--style means nothing in a page"),
         (("--out", "page.html", "--show", "trails,shoes"), "cannot show 'shoes': choose from"),
         (("--out", "page.html", "--show", "targets"), "some.h5 has no targets to show"),
         (("--out", "page.html", "--ghost"), "--ghost needs a second motion file"),

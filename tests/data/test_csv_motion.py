@@ -26,6 +26,11 @@ def test_columns_in_any_order_and_a_spreadsheet_s_line_ends(text: str) -> None:
     assert_same_motion(parse_csv(b"\xef\xbb\xbf" + shuffled.encode(), "a.csv").motion, any_clip(3))
 
 
+def test_a_remark_below_the_names_is_no_header(text: str) -> None:
+    with pytest.raises(MdtoolError, match="line 9: 1 cells where the names are"):
+        parse_csv((text + "# a remark\n").encode(), "a.csv")
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
