@@ -28,6 +28,8 @@ _STANDING_M_S = 0.2
 """Speed over the ground that the measured feet of a standing person have."""
 _TOES = [1, 3]
 """Among `FEET`."""
+_CLEARANCE_M = 0.04
+"""Height over flat stance at which swinging toes clear the floor."""
 _ALOFT_M_S = 1e3
 """Stands for the speed of a foot that does not touch the floor."""
 
@@ -214,9 +216,11 @@ class Planted(Goal):
 
     def residual(self, body: BodyMotion) -> Coordinate:
         """Speed over the ground of the slowest touching foot joint, beyond what a standing one may have; plus that of
-        touching toes beyond a contact's, which is what GMD's skating ratio counts and recordings hardly show.
+        toes beyond a contact's, which is what GMD's skating ratio counts and recordings hardly show.
 
         What touches is no matter of degree: feet are to be slow where they are down, not lifted where they are fast.
+        But while a foot carries the body, a toe that swings past may be lifted as well as slowed: there it counts by
+        what it lacks of its clearance.
         """
         now, then = body.of(self.joints, self.frames), body.of(self.joints, self.frames + 1)
         step = (then - now) * body.fps
@@ -225,12 +229,33 @@ class Planted(Goal):
         touching = (now[..., 1] < low) & (then[..., 1] < low)
         slowest = _least(choose(touching, speed, speed * 0 + _ALOFT_M_S))
         slides = choose(slowest < _ALOFT_M_S, (slowest - _STANDING_M_S).clip(0), slowest * 0)
-        return slides + choose(touching, (speed - CONTACT_SPEED).clip(0), speed * 0)[..., _TOES].mean(-1)
+        height = (now[..., 1] + then[..., 1])[..., _TOES] / 2 - SOLE_HEIGHTS[1]
+        lacking = (1 - height / _CLEARANCE_M).clip(0, 1)
+        down = choose(touching[..., _TOES], lacking * 0 + 1, lacking * 0)
+        lacking = choose((slowest < CONTACT_SPEED)[..., None], lacking, down)
+        return slides + ((speed[..., _TOES] - CONTACT_SPEED).clip(0) * lacking).sum(-1)
 
     @property
     def tolerance(self) -> float:
         """What is not yet a slide, or what `must` says."""
         return CONTACT_SPEED - _STANDING_M_S if self.must is None else self.must
+
+
+@dataclass(frozen=True)
+class Smooth(Goal):
+    """Joints that move without jerks, as people do and noise does not."""
+
+    hard: bool = False
+    term = "smooth"
+    wish = "without jerks"
+
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """Length of the third difference of each joint's place, averaged over the joints, as at 20 frames per second;
+        [..., T - 3]."""
+        place = body.of(self.joints)
+        step = place[..., 1:, :, :] - place[..., :-1, :, :]
+        jerk = step[..., 2:, :, :] - 2 * step[..., 1:-1, :, :] + step[..., :-2, :, :]
+        return off_axis(jerk[..., 0], jerk[..., 1], jerk[..., 2]).mean(-1) * (body.fps / 20) ** 3
 
 
 @dataclass(frozen=True)

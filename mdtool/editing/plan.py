@@ -11,7 +11,7 @@ import numpy as np
 from mdtool.editing.condition import strays
 from mdtool.editing.document import UNREADABLE, Document, Problem
 from mdtool.editing.frames import fractional
-from mdtool.editing.goals import Goal, Planted
+from mdtool.editing.goals import Goal, Planted, Smooth
 from mdtool.editing.joints import joint_indices
 from mdtool.editing.request import EditRequest
 from mdtool.editing.source import Source
@@ -30,15 +30,16 @@ class TaskDefaults:
     decorrelate: bool
     content: float
     planted: float
+    smooth: float
 
 
 DEFAULTS: dict[TaskName, TaskDefaults] = {
-    "edit": TaskDefaults(300, False, False, 0.002, 0.3),
-    "generate": TaskDefaults(300, False, False, 0.002, 0.3),
-    "refine": TaskDefaults(500, True, True, 0.0, 0.0),
-    "complete": TaskDefaults(500, True, True, 0.0, 0.0),
-    "in-between": TaskDefaults(1000, True, True, 0.0, 0.0),
-    "blend": TaskDefaults(1000, True, True, 0.0, 0.0),
+    "edit": TaskDefaults(300, False, False, 0.002, 0.6, 0.0),
+    "generate": TaskDefaults(300, False, False, 0.002, 0.6, 0.0),
+    "refine": TaskDefaults(500, True, True, 0.0, 0.0, 0.3),
+    "complete": TaskDefaults(500, True, True, 0.0, 0.0, 0.3),
+    "in-between": TaskDefaults(1000, True, True, 0.0, 0.0, 0.0),
+    "blend": TaskDefaults(1000, True, True, 0.0, 0.0, 0.0),
 }
 CONTENT = {"off": 0.0, "soft": 0.0005, "normal": 0.002, "strong": 0.01}
 """`keep.content` in words; normal is the released code's weight, strong the paper's."""
@@ -122,12 +123,18 @@ class Plan:
 
     @property
     def habits(self) -> list[Goal]:
-        """What a search minds beside its goals: feet that carry the body stand still."""
-        weight = self.request.run.planted
-        weight = self.defaults.planted if weight is None else weight
-        if not weight or not self.goals:  # an edit that wants nothing changes nothing
-            return []
-        return [Planted((), weight, None, np.arange(self.frames - 1), FEET, hard=False)]
+        """What a search minds beside its goals: feet that carry the body stand still, and noise is no movement."""
+        run, defaults, found = self.request.run, self.defaults, list[Goal]()
+        if not self.goals:  # an edit that wants nothing changes nothing
+            return found
+        planted = defaults.planted if run.planted is None else run.planted
+        smooth = defaults.smooth if run.smooth is None else run.smooth
+        frames = np.arange(self.frames)
+        if planted:
+            found.append(Planted((), planted, None, frames[:-1], FEET, hard=False))
+        if smooth and len(frames) > 3:
+            found.append(Smooth((), smooth, None, frames, joint_indices("all")))
+        return found
 
 
 def task_of(request: EditRequest) -> TaskName:

@@ -47,6 +47,8 @@ class Run(Section):
     """Steps, and no more than the edit's own, of the search that corrects the input's noise; see fitting.py."""
     planted: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Weight of the speed of sliding feet."""
+    smooth: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Weight of the joints' third differences, metres at 20 frames per second."""
     anchor: Literal["original", "previous"] = "previous"
     """In a chain of edits: whose content the content term keeps."""
     checkpoint: Annotated[Literal["auto", "off", "step"], BeforeValidator(no_boolean)] = "auto"
