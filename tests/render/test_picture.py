@@ -223,8 +223,9 @@ def test_what_cannot_be_drawn_is_one_sentence(
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".webp", ".png"])
 def test_unwritable_place(render_motions: Render, make_motion: MakeMotion, tmp_path: Path, suffix: str) -> None:
     (tmp_path / "file").write_text("not a folder")
+    options = RenderOptions(size=None if suffix == ".png" else (64, 64))
     with pytest.raises(MdtoolError, match="cannot write"):
-        render_motions(tmp_path / "file" / f"x{suffix}", [make_motion(frames=2)], RenderOptions(size=(64, 64)), quiet)
+        render_motions(tmp_path / "file" / f"x{suffix}", [make_motion(frames=2)], options, quiet)
 
 
 def test_a_film_that_fails_leaves_the_old_file(render_motions: Render, make_motion: MakeMotion, tmp_path: Path) -> None:
