@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mdtool.editing.compiler import compile_request
 from mdtool.editing.edited import Edited
-from mdtool.editing.optimiser import Judged, Search
+from mdtool.editing.optimiser import Judged, NoiseSearch, Search
 from mdtool.editing.reading import request_of
 from mdtool.editing.report import reports, to_json
 from mdtool.editing.report_tables import search_line
@@ -23,7 +23,6 @@ from mdtool.methods.generate import Generator
 from mdtool.motion.motion import Motion
 from mdtool.motion.pose_vectors import ROTATION_SCALE
 from mdtool.motion.skeleton import JOINTS
-from tests.editing.stopped_search import stop_searches_at
 from tests.methods.contract_cases import CASES, fresh
 from tests.motion.smooth_motion import smooth_motion
 
@@ -116,14 +115,19 @@ def test_later_stages_are_only_for_what_is_unmet() -> None:
 
 
 def test_an_interrupted_stage_leaves_its_best(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = edited({"steps": 8, "stages": 1})
-    stop_searches_at(7, monkeypatch)
-    taken = edited({"steps": 4, "stages": 1})
-    assert taken.ended == "finished"
-    stop_searches_at(3, monkeypatch)
+    step, calls = NoiseSearch.step, iter(range(100))
+
+    def stop(search: NoiseSearch) -> None:
+        if next(calls) == 13:
+            raise KeyboardInterrupt
+        step(search)
+
+    monkeypatch.setattr(NoiseSearch, "step", stop)
     found = edited({"steps": 8})
-    assert (found.ended, len(found.stages[0])) == ("interrupted", 1)
-    assert np.isfinite(whole.motions[0].root).all()
+    assert found.ended == "interrupted"
+    assert [(one.stage, one.steps) for one in found.stages[0]] == [("noise", 8), ("latent", 5)]
+    (report,) = reports(found)
+    assert report.objective_error == pytest.approx(found.stages[0][-1].error_m, abs=1e-4)
 
 
 def test_a_budget_is_shared_among_the_stages() -> None:
