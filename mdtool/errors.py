@@ -13,3 +13,7 @@ class MdtoolError(Exception):
     def __init__(self, message: str, exit_code: int = 2) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+    def at(self, where: object) -> MdtoolError:
+        """The same with the place in front where it happened: a file, a run, a line."""
+        return MdtoolError(f"{where}: {self}", self.exit_code)

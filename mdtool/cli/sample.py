@@ -140,7 +140,7 @@ def sample(
         try:
             _stream(console, generator, wanted, seed, first, frames, out, origin)
         except MdtoolError as error:
-            raise MdtoolError(f"{run}: {error}") from error
+            raise error.at(run) from error
         return
     lengths = [
         grid.frames if seconds is None else max(round(seconds * (grid.fps or generator.fps)), 1) for grid in grids
@@ -164,7 +164,7 @@ def sample(
                     times_s=grid.times_s,
                 )
             except MdtoolError as error:
-                raise MdtoolError(f"{run}: {error}") from error
+                raise error.at(run) from error
         motions.provenance = origin if grid.times_s is None else {**origin, "times_s": grid.times_s.tolist()}
         if ranks.first:
             write_motions(grid.out, motions)

@@ -232,7 +232,7 @@ def load_method(path: str | Path, track: str | None = None, step: int | None = N
     try:
         method = build(config.method, config.model, config.actions, config.fps)
     except MdtoolError as error:
-        raise MdtoolError(f"{folder.config_path}: {error}") from error
+        raise error.at(folder.config_path) from error
     try:
         method.load_state_dict(weights)
     except RuntimeError as error:
@@ -259,7 +259,7 @@ def load_generator(
     try:
         method.require_ready()
     except MdtoolError as error:
-        raise MdtoolError(f"{path}: {error}") from error
+        raise error.at(path) from error
     folder = RunFolder(path)
     config = folder.read_config()
     if 0 < config.guide_step < (folder.newest_step() if step is None else step) and config.guide_step in folder.steps():
