@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export": {"errors", "atomic", "motion", "body"},
     "methods": {"errors", "config", "motion", "networks", "diffusion", "losses"},
     "training": {"errors", "wording", "atomic", "npz_archive", "config", "motion", "data", "networks", "methods"},
-    "evaluation": {"errors", "wording", "atomic", "config", "motion", "data", "methods", "training"},
+    "evaluation": {"errors", "wording", "atomic", "npz_archive", "config", "motion", "data", "methods", "training"},
     "report": {
         *("errors", "wording", "atomic", "config", "motion", "body", "render", "page", "methods", "training"),
         "evaluation",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from mdtool.body.skinning import Body
+    from mdtool.evaluation.kept import Kept
     from mdtool.evaluation.results import Results
     from mdtool.evaluation.rules import Rules
     from mdtool.methods.generate import Generator
@@ -89,13 +90,15 @@ def evaluate(
 
     TARGET may be a run (it is asked for motions), a file of samples, or the recordings themselves (their own scores
     and card). A motion file gets its card alone when there is no recogniser. What has no actions is compared with all
-    recordings as one set (protocol unconditional).
+    recordings as one set (protocol unconditional). Stopped while it scores a run, the same command goes on: OUT.parts
+    holds what there is until then.
     """
     from rich.console import Console
 
     from mdtool.atomic import require_name, require_writable
     from mdtool.body.choice import named_body
     from mdtool.errors import MdtoolError
+    from mdtool.evaluation.kept import forget
     from mdtool.evaluation.results import write_results
     from mdtool.evaluation.rules import OURS, UNCONDITIONAL, rules_named
     from mdtool.evaluation.tables import protocol_table, result_tables
@@ -149,16 +152,31 @@ def evaluate(
         chosen = [UNCONDITIONAL]
         places = {UNCONDITIONAL.name: out}
     person = named_body(body) if body is not None and target.is_dir() else None
-    work = _Work(console, target, data, parents, recordings, judge, splits, seeds, count, fid_infinity, given, person)
+    work = _Work(
+        console,
+        target,
+        data,
+        parents,
+        recordings,
+        judge,
+        splits,
+        seeds,
+        count,
+        fid_infinity,
+        given,
+        person,
+        ranks.first,
+    )
     if into_run:
         _evaluate_all(work, chosen, weights, checkpoint == LAST, where, ranks)
         ranks.leave()
         return
     found = []
     for rules in chosen:
-        results = work.run(rules, tested, details)
+        results = work.run(rules, tested, details, places[rules.name])
         if ranks.first:
             write_results(places[rules.name], results)
+            forget(places[rules.name])
         found.append(results)
         for table in result_tables(results):
             console.print(table)
@@ -189,13 +207,15 @@ class _Work:
     given: dict[str, Any]
     body: Body | None
     """Whose limbs are measured in a run's raw shapes."""
+    writes: bool
+    """Whether this process writes files."""
 
     def seeds_of(self, rules: Rules) -> range | None:
         """The seeds asked for, counted from the protocol's first; None for its own."""
         return None if self.seeds is None else range(rules.seeds[0], rules.seeds[0] + self.seeds)
 
-    def run(self, rules: Rules, tested: Any, details: dict[str, Any]) -> Results:
-        """Score one generator or set; `details` go into the provenance."""
+    def run(self, rules: Rules, tested: Any, details: dict[str, Any], place: Path) -> Results:
+        """Score one generator or set; `details` go into the provenance, the results to `place`."""
         from dataclasses import replace
         from functools import partial
 
@@ -235,6 +255,7 @@ class _Work:
                     self.splits,
                     partial(_show, progress, task),
                     self.fid_infinity,
+                    self._kept(rules, details, place) if self.target.is_dir() else None,
                 )
             results = replace(results, departures=[*results.departures, *departures])
         if self.target.is_dir():
@@ -245,6 +266,18 @@ class _Work:
         record = provenance(self.parents, **details)
         return replace(results, target=str(self.target), data=str(self.data), provenance=record)
 
+    def _kept(self, rules: Rules, details: dict[str, Any], place: Path) -> Kept:
+        """Where a run's scored samples are kept until all are: `details` and the files tell them from others'."""
+        from mdtool.evaluation.checkpoints import setup_key
+        from mdtool.evaluation.kept import Kept
+        from mdtool.motion.file import file_sha256
+        from mdtool.training.checkpoint import RunFolder
+
+        files = [file_sha256(path) for path in (self.data, RunFolder(self.target).config_path)]
+        judge = "" if self.judge is None else self.judge.sha256
+        setup = {"protocol": rules.title, "judge": judge, "files": files, "count": self.count, **details}
+        return Kept(place, setup_key(setup), self.writes)
+
 
 def _evaluate_all(
     work: _Work, chosen: list[Rules], track: str | None, last: bool, where: torch.device, ranks: Ranks
@@ -253,6 +286,7 @@ def _evaluate_all(
     from mdtool.atomic import require_writable
     from mdtool.errors import MdtoolError
     from mdtool.evaluation.checkpoints import checkpoints, is_evaluated, results_path, setup_key
+    from mdtool.evaluation.kept import forget
     from mdtool.evaluation.results import write_results
     from mdtool.motion.file import file_sha256
 
@@ -279,9 +313,10 @@ def _evaluate_all(
     for place, (rules, point, path) in enumerate(todo, start=total - len(todo) + 1):
         require_writable(path)
         tested, details = _load(run, point.track, where, ranks, point.step)
-        results = work.run(rules, tested, details)
+        results = work.run(rules, tested, details, path)
         if ranks.first:
             write_results(path, results)
+            forget(path)
         told = [
             f"{name.replace('_gen_', ' ')} {results.scores[name].mean:.3f}"
             for name in ("fid_gen_train", "fid_gen_test", "accuracy_gen_train")

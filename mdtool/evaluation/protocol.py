@@ -21,6 +21,7 @@ from mdtool.errors import MdtoolError
 from mdtool.evaluation import distribution
 from mdtool.evaluation.draws import count_of_samples, note_draws, pool, walk, walk_like
 from mdtool.evaluation.extrapolation import Extrapolation, fid_for_infinity
+from mdtool.evaluation.kept import Kept
 from mdtool.evaluation.physical import Card, card
 from mdtool.evaluation.results import Results, Spread
 from mdtool.evaluation.rules import OURS, Rules
@@ -82,6 +83,7 @@ def evaluate(
     progress: Callable[[float], None] | None = None,
     rules: Rules = OURS,
     fid_infinity: bool = False,
+    kept: Kept | None = None,
 ) -> Results:
     """Run the protocol.
 
@@ -94,6 +96,7 @@ def evaluate(
         progress: told the share of the work that is done.
         rules: how pairs are drawn and what multimodality is divided by; `published.evaluate_by` sets the rest.
         fid_infinity: also extend FID to infinitely many motions, from the features of all seeds.
+        kept: where the scored samples of a generator are kept, set by set, and taken from when they are there.
 
     Raises:
         MdtoolError: sets that do not go together (frame rates, lengths, actions), or too few motions.
@@ -130,7 +133,7 @@ def evaluate(
                 if isinstance(tested, MotionSet):
                     made = judge.look(tested, samples, rng)
                 else:
-                    made = judge.look_at_samples(tested, real.labels, seed, first=split * count)
+                    made = judge.look_at_samples(tested, real.labels, seed, split * count, kept, seed == seeds[0])
                 tally.add(f"gen_{name}", made, real, pairs_rng)
                 made_features[split].append(made.features)
             tally.add(f"real_{name}", real, before, pairs_rng)
@@ -209,8 +212,28 @@ class _Judge:
         if seen:
             self.seen += count
 
-    def look_at_samples(self, generator: Generator, labels: np.ndarray, seed: int, first: int) -> _Scored:
-        """Ask for one motion per label, numbered as the recogniser does, and score one random window of each."""
+    def look_at_samples(
+        self, generator: Generator, labels: np.ndarray, seed: int, first: int, kept: Kept | None, shown: bool
+    ) -> _Scored:
+        """Ask for one motion per label, numbered as the recogniser does, and score one random window of each.
+
+        Args:
+            kept: where the scores are kept, and taken from when they are there.
+            shown: whether the motions themselves are needed afterwards; they are not kept otherwise.
+        """
+
+        def made() -> dict[str, np.ndarray]:
+            scored = self._samples(generator, labels, seed, first)
+            nothing = {} if shown else {"rot6d": scored.rot6d[:0], "root": scored.root[:0]}
+            return {**scored._asdict(), **nothing}
+
+        if kept is None:
+            return _Scored(**made())
+        before, scored = self.seen, _Scored(**kept.made(f"seed-{seed}-first-{first}", made))
+        self.seen = before + len(labels)
+        return scored
+
+    def _samples(self, generator: Generator, labels: np.ndarray, seed: int, first: int) -> _Scored:
         known = {name: place for place, name in enumerate(generator.actions)}
         asked = [known.get(self.recogniser.actions[label], 0) if label >= 0 else 0 for label in labels]
         samples = generator.sample(asked, seed, first, progress=self._tell)  # at once, so that ranks can share them

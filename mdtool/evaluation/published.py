@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mdtool.errors import MdtoolError
+from mdtool.evaluation.kept import Kept
 from mdtool.evaluation.protocol import Generator, Recogniser, evaluate
 from mdtool.evaluation.results import Results, Spread
 from mdtool.evaluation.rules import Rules
@@ -29,6 +30,7 @@ def evaluate_by(
     splits: Sequence[int] = (TRAIN, TEST),
     progress: Callable[[float], None] | None = None,
     fid_infinity: bool = False,
+    kept: Kept | None = None,
 ) -> Results:
     """Run a protocol with its own seeds and counts; whatever is given instead is noted as a departure.
 
@@ -36,7 +38,7 @@ def evaluate_by(
 
     Args:
         seeds, count: the protocol's own when not given.
-        recordings, recogniser, tested, splits, progress, fid_infinity: as for `protocol.evaluate`.
+        recordings, recogniser, tested, splits, progress, fid_infinity, kept: as for `protocol.evaluate`.
 
     Raises:
         MdtoolError: as `protocol.evaluate`.
@@ -69,6 +71,7 @@ def evaluate_by(
         progress,
         rules=rules,
         fid_infinity=fid_infinity,
+        kept=kept,
     )
     results = replace(results, notes=[*notes, *results.notes], departures=departures)
     return _as_whole(results) if whole else results

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from mdtool.cli.evaluate import evaluate
 from mdtool.cli.sample import sample
 from mdtool.cli.train import train
 from mdtool.errors import MdtoolError
+from mdtool.methods.generate import Generator
 from mdtool.motion.file import file_sha256, write_motions
 from mdtool.motion.motion import Motion, MotionSet
 from mdtool.motion.skeleton import STANDING_PELVIS_HEIGHT
@@ -171,3 +174,24 @@ def test_protocols_side_by_side_have_a_file_each(place: Path) -> None:
 def test_mistakes_are_told_in_one_sentence(place: Path, words: list[str], message: str) -> None:
     with pytest.raises(MdtoolError, match=message):
         run("evaluate", *words, "--threads", "1")
+
+
+def test_a_stopped_evaluation_of_a_run_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("evaluate", "runs/debug", "--seeds", "3", "--count", "6", "--split", "train", "--threads", "1")
+    run(*words, "--out", "whole.json")
+    original, asked = Generator.sample, []
+
+    def stopped(self: Generator, actions: Sequence[int], seed: int, *rest: int, **more: Any) -> MotionSet:
+        if len(asked) == 2:
+            raise MdtoolError("the lights went out", exit_code=1)
+        asked.append(seed)
+        return original(self, actions, seed, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Generator, "sample", stopped)
+        with pytest.raises(MdtoolError, match="the lights went out"):
+            run(*words, "--out", "parts.json")
+    assert len(list(Path("parts.json.parts").iterdir())) == 2
+    run(*words, "--out", "parts.json")
+    assert results("whole.json")["scores"] == results("parts.json")["scores"]
+    assert not Path("parts.json.parts").exists()
