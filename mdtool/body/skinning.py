@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -77,8 +78,14 @@ class Body:
         """
         if betas is None or self.shape_directions is None or self.joint_regressor is None:
             return self.joints if betas is None else self.joints.to(betas)
-        directions = torch.einsum("jv,vcs->jcs", self.joint_regressor, self.shape_directions)
-        return self.joints.to(betas) + _displaced(betas, directions.to(betas))
+        return self.joints.to(betas) + _displaced(betas, self._joint_directions.to(betas))
+
+    @cached_property
+    def _joint_directions(self) -> Tensor:
+        """[J, 3, S] displacement of the joints per unit of each shape coefficient, of a body that has shapes."""
+        assert self.joint_regressor is not None
+        assert self.shape_directions is not None
+        return torch.einsum("jv,vcs->jcs", self.joint_regressor, self.shape_directions)
 
     def bone_lengths(self, betas: Tensor) -> Tensor:
         """Lengths [..., J - 1] of the bones from every joint but the root to its parent, of shapes [..., S]; metres."""

@@ -98,8 +98,6 @@ def evaluate(
     from mdtool.atomic import require_name, require_writable
     from mdtool.body.choice import named_body
     from mdtool.errors import MdtoolError
-    from mdtool.evaluation.kept import forget
-    from mdtool.evaluation.results import write_results
     from mdtool.evaluation.rules import OURS, UNCONDITIONAL, rules_named
     from mdtool.evaluation.tables import protocol_table, result_tables
     from mdtool.motion.file import read_motions
@@ -174,9 +172,7 @@ def evaluate(
     found = []
     for rules in chosen:
         results = work.run(rules, tested, details, places[rules.name])
-        if ranks.first:
-            write_results(places[rules.name], results)
-            forget(places[rules.name])
+        work.write(results, places[rules.name])
         found.append(results)
         for table in result_tables(results):
             console.print(table)
@@ -266,6 +262,15 @@ class _Work:
         record = provenance(self.parents, **details)
         return replace(results, target=str(self.target), data=str(self.data), provenance=record)
 
+    def write(self, results: Results, place: Path) -> None:
+        """Write results on the first rank; what was kept on the way to them is no longer needed."""
+        from mdtool.evaluation.kept import forget
+        from mdtool.evaluation.results import write_results
+
+        if self.writes:
+            write_results(place, results)
+            forget(place)
+
     def _kept(self, rules: Rules, details: dict[str, Any], place: Path) -> Kept:
         """Where a run's scored samples are kept until all are: `details` and the files tell them from others'."""
         from mdtool.evaluation.checkpoints import setup_key
@@ -286,8 +291,6 @@ def _evaluate_all(
     from mdtool.atomic import require_writable
     from mdtool.errors import MdtoolError
     from mdtool.evaluation.checkpoints import checkpoints, is_evaluated, results_path, setup_key
-    from mdtool.evaluation.kept import forget
-    from mdtool.evaluation.results import write_results
     from mdtool.motion.file import file_sha256
 
     run, judge = work.target, work.judge
@@ -314,9 +317,7 @@ def _evaluate_all(
         require_writable(path)
         tested, details = _load(run, point.track, where, ranks, point.step)
         results = work.run(rules, tested, details, path)
-        if ranks.first:
-            write_results(path, results)
-            forget(path)
+        work.write(results, path)
         told = [
             f"{name.replace('_gen_', ' ')} {results.scores[name].mean:.3f}"
             for name in ("fid_gen_train", "fid_gen_test", "accuracy_gen_train")

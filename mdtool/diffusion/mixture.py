@@ -15,6 +15,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mdtool.diffusion.preconditioning import statistics_rows
+
 LEAST_MEMBERS = 4
 """Data per component, on average and at least."""
 ROUNDS = 15
@@ -60,8 +62,8 @@ class MixturePreconditioner(nn.Module):
         """
         null = len(self.variance) - 1
         for row in [null, *range(null)]:
-            chosen = torch.full_like(condition, True, dtype=torch.bool) if row == null else condition == row
-            if not chosen.any():
+            chosen = condition == row
+            if row == null or not chosen.any():
                 chosen = torch.ones_like(chosen)
             own = data[chosen]
             member = components_of(own * importance.sqrt(), min(self.centre.shape[1], len(own) // LEAST_MEMBERS))
@@ -83,9 +85,7 @@ class MixturePreconditioner(nn.Module):
             signal, noise: a and s, [B, 1].
             condition: labels [B], negative for the null condition; None is null for all.
         """
-        null = len(self.variance) - 1
-        rows = torch.full((len(x_t),), null, device=x_t.device) if condition is None else condition
-        rows = torch.where(rows < 0, null, rows)
+        rows = statistics_rows(self.variance, condition, len(x_t))
         made = torch.empty_like(x_t)
         with torch.autocast(x_t.device.type, enabled=False):
             for row in rows.unique().tolist():  # a basis is far larger than the data: once per condition, not per datum

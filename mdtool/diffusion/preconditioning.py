@@ -63,7 +63,7 @@ class SpectralPreconditioner(nn.Module):
         Returns:
             [B, F, T].
         """
-        mean, variance, basis = self.spectrum(self._rows(condition, len(x_t)), x_t.shape[-1])
+        mean, variance, basis = self.spectrum(statistics_rows(self.mean, condition, len(x_t)), x_t.shape[-1])
         total = variance * signal**2 + noise**2
         with torch.autocast(x_t.device.type, enabled=False):
             seen = x_t @ basis.T
@@ -72,14 +72,7 @@ class SpectralPreconditioner(nn.Module):
 
     def coordinates(self, condition: Tensor | None, batch: int, frames: int) -> SpectralCoordinates:
         """Where EDM's ODE is straight for a Gaussian with the spectrum of this condition."""
-        return SpectralCoordinates(*self.spectrum(self._rows(condition, batch), frames))
-
-    def _rows(self, condition: Tensor | None, batch: int) -> Tensor:
-        """The row of statistics of each label [B]; the last for null."""
-        null = len(self.mean) - 1
-        if condition is None:
-            return torch.full((batch,), null, device=self.mean.device)
-        return torch.where(condition < 0, null, condition)
+        return SpectralCoordinates(*self.spectrum(statistics_rows(self.mean, condition, batch), frames))
 
     def spectrum(self, rows: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
         """Mean and variance [B, F, T] of these rows, and the basis [T, T], for windows of `frames` frames.
@@ -107,7 +100,7 @@ class SpectralPreconditioner(nn.Module):
         What a network has not learnt it makes up as it goes, and at frequencies that the data hardly has (v below
         `floor`) what it makes up is shaking: there the noise of a sampler's step only feeds it.
         """
-        _, variance, basis = self.spectrum(self._rows(condition, len(noise)), noise.shape[-1])
+        _, variance, basis = self.spectrum(statistics_rows(self.mean, condition, len(noise)), noise.shape[-1])
         gain = temperature ** (1 + floor / variance)
         between = [1] * (noise.ndim - 3)
         return (noise @ basis.T * gain.view(len(gain), *between, *gain.shape[1:])) @ basis
@@ -146,6 +139,18 @@ class SpectralCoordinates:
     def log_stretch(self, y: Tensor, sigma: float) -> Tensor:
         """ln √(v + σ²) [B, F, T]; the basis turns and does not stretch."""
         return ((self.variance + sigma**2).log() / 2).expand_as(y)
+
+
+def statistics_rows(table: Tensor, condition: Tensor | None, batch: int) -> Tensor:
+    """The row of a table [rows, …] of statistics that each sample of a batch has: its label's, or for null the last.
+
+    Args:
+        condition: labels [B], negative for the null condition; None is null for all.
+    """
+    null = len(table) - 1
+    if condition is None:
+        return torch.full((batch,), null, device=table.device)
+    return torch.where(condition < 0, null, condition)
 
 
 def dct_basis(frames: int) -> Tensor:

@@ -143,9 +143,8 @@ def evaluate(
             features[split].append(real.features)
             before = real
     if TRAIN in features and TEST in features:
-        pairs = zip(features[TRAIN], features[TEST], strict=True)
+        pairs = list(zip(features[TRAIN], features[TEST], strict=True))
         tally.scores["fid_train_test"] = [distribution.fid(train, test) for train, test in pairs]
-        pairs = zip(features[TRAIN], features[TEST], strict=True)
         tally.scores["nearest_test_train"] = [distribution.nearest(test, train) for train, test in pairs]
     fits: dict[str, Extrapolation] = {}
     if fid_infinity:

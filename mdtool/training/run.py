@@ -260,12 +260,11 @@ def load_generator(
         method.require_ready()
     except MdtoolError as error:
         raise error.at(path) from error
-    folder = RunFolder(path)
+    folder, where = RunFolder(path), device or torch.device("cpu")
     config = folder.read_config()
     if 0 < config.guide_step < (folder.newest_step() if step is None else step) and config.guide_step in folder.steps():
-        weaker = load_method(path, track, config.guide_step)[0]
-        method.guide_by(weaker.to(device or torch.device("cpu")))
-    generator = Generator(method.to(device or torch.device("cpu")), track, sha256)
+        method.guide_by(load_method(path, track, config.guide_step)[0].to(where))
+    generator = Generator(method.to(where), track, sha256)
     generator.gender = config.gender or ""
     generator.spread = (ranks or Ranks()).spread
     return generator
