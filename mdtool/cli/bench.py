@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mdtool.cli.refusals import refuse_given
 from mdtool.cli.terminal import say
 
 _PRESET, _ACTIONS = "thesis", 40
@@ -54,17 +55,15 @@ def bench(
     unknown = [name for name in precision or [] if name not in ("fp32", "bf16")]
     if unknown:
         raise MdtoolError(f"--precision must be fp32 or bf16, not {unknown[0]!r}")
-    of_a_preset = {
-        "--preset": preset != _PRESET,
-        "--actions": actions != _ACTIONS,
-        "--precision": bool(precision),
-        f"--device {device}": device not in ("auto", "cpu"),
-    }
-    given = [option for option, is_given in of_a_preset.items() if is_given]
-    if methods is not None and given:
-        raise MdtoolError(f"{given[0]} means nothing with --methods, which times runs as they are and on the CPU")
     require_writable(out)
     if methods is not None:
+        of_a_preset = {
+            "--preset": preset != _PRESET,
+            "--actions": actions != _ACTIONS,
+            "--precision": bool(precision),
+            f"--device {device}": device not in ("auto", "cpu"),
+        }
+        refuse_given(of_a_preset, "means nothing with --methods, which times runs as they are and on the CPU")
         _families(methods, out, batch, repeats, threads)
         return
     where = prepare(device, threads)

@@ -10,6 +10,7 @@ import typer
 
 from mdtool.cli.evaluate_edits import evaluate_edits
 from mdtool.cli.numbers import finite
+from mdtool.cli.refusals import refuse_given
 from mdtool.cli.terminal import say, say_next
 from mdtool.wording import counted
 
@@ -118,27 +119,31 @@ def evaluate(
     places = {rules.name: out if len(chosen) == 1 else out.with_stem(f"{out.stem}-{rules.name}") for rules in chosen}
     for place in () if into_run else places.values():
         require_writable(place)
+    given = {"steps": steps, "sampler": sampler, "guidance": guidance, "temperature": temperature}
+    of_runs = {"--weights": weights, "--checkpoint": checkpoint, **{f"--{name}": given[name] for name in given}}
     if before is not None:
         if target is None or target.is_dir():
             raise MdtoolError("--before goes with an edited motion file: name it as TARGET")
-        if fid_infinity or any(value is not None for value in (recogniser, protocol, seeds, count, checkpoint)):
-            raise MdtoolError("--before compares clip by clip, without draws or a recogniser: leave the rest out")
+        of_draws = {
+            "--data": data != DEFAULT_DATA, "--recogniser": recogniser, "--protocol": protocol, "--seeds": seeds,
+            "--count": count, "--fid-infinity": fid_infinity, "--split": split != "both",
+        }  # fmt: skip
+        refuse_given(
+            {**of_draws, **of_runs},
+            "means nothing with --before, which compares clip by clip, without draws or a recogniser: leave it out",
+        )
         evaluate_edits(target, before, out, console)
         return
     target = target or newest_run(Path("runs"), makes_motion=True)
     tested: Any = None
     details: dict[str, Any] = {}
     parents: list[str | Path] = [data]
-    given = {"steps": steps, "sampler": sampler, "guidance": guidance, "temperature": temperature}
+    if target.is_file():
+        refuse_given(of_runs, f"goes with a run, and {target} is a motion file: leave it out")
     if target.is_dir():
         if not into_run:
             step = None if checkpoint is None else int(checkpoint)
             tested, details = _load(target, weights, where, ranks, step)
-    elif any(value is not None for value in (weights, *given.values(), checkpoint)):
-        raise MdtoolError(
-            "--weights, --checkpoint, --steps, --sampler, --guidance and --temperature go with a run; "
-            f"{target} is a motion file"
-        )
     elif data.exists() and target.exists() and not data.samefile(target):
         tested = read_motions(target)
         parents.append(target)

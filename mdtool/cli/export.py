@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mdtool.cli.refusals import refuse_given
 from mdtool.cli.terminal import say, say_next
 from mdtool.wording import counted, file_size
 
@@ -118,9 +119,9 @@ def export(
         "--for": program,
         "--body": body,
     }
-    for option, value in given.items():
-        if value is not None and kind not in _ONLY_FOR[option]:
-            raise MdtoolError(f"{option} means nothing to a {kind} file: it is for {' and '.join(_ONLY_FOR[option])}")
+    for option, kinds in _ONLY_FOR.items():
+        if kind not in kinds:
+            refuse_given({option: given[option]}, f"means nothing to a {kind} file: it is for {' and '.join(kinds)}")
     motions = read_motions(file)
     motions.require_clips(clip or [], str(file))
     chosen = list(dict.fromkeys(clip or range(len(motions))))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from mdtool.cli.numbers import finite
+from mdtool.cli.refusals import refuse_given
 from mdtool.cli.render_page import CLIPS_IN_PAGE, is_page, page_start, render_page
 from mdtool.cli.terminal import progress_bar, say, say_next
 from mdtool.wording import counted, file_size
@@ -126,14 +127,15 @@ def render(
     page = is_page(out, options)
     start = page_start(options, ghost)
     targets = "targets" in options.show
-    picture = not page and check_output(out, options) == ".png"
+    tiles = not page and check_output(out, options) == ".png" and frame is None
+    if tiles:
+        films = {"--size": size, "--fps": fps, "--camera": camera != CameraChoice.track, "--show": bool(options.show)}
+        refuse_given(films, f"means nothing in a {style}: add --frame for one picture, or name a film as --out")
     if ghost and beside is None:
         raise MdtoolError("--ghost needs a second motion file: name it with --beside OTHER.h5")
-    if picture and frame is None and beside is not None and ghost:
+    if tiles and ghost:
         raise MdtoolError("a strip or storyboard has no ghosts: add --frame, or name a film as --out")
-    usual = (
-        CLIPS_IN_PAGE if page else _MOST_PAIRS if beside else _MOST_ROWS if picture and frame is None else _MOST_CLIPS
-    )
+    usual = CLIPS_IN_PAGE if page else _MOST_PAIRS if beside else _MOST_ROWS if tiles else _MOST_CLIPS
     pick = _pick(file, beside, clip or [], action or [], count or usual, seconds)
     require_writable(out)
     person = named_body(body, pick.clips)
@@ -156,7 +158,7 @@ def render(
     if beside is not None:
         told += f" {'with ghosts' if ghost else 'beside those'} of {beside}"
     say(console, f"wrote {out}: {told}, {_extent(rendered)}, {file_size(out.stat().st_size)}, {took_s:.1f} s")
-    following = out.with_suffix(".mp4") if picture else "strip.png"
+    following = out.with_suffix(".mp4") if rendered.fps is None else "strip.png"
     say_next(console, "mdtool", "render", file, "--clip", pick.indices[0], "--out", following)
 
 

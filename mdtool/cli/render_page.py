@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mdtool.cli.refusals import refuse_given
 from mdtool.wording import counted, file_size
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ def is_page(out: Path, options: RenderOptions) -> bool:
     Raises:
         MdtoolError: it is, and options for films were given.
     """
-    from mdtool.errors import MdtoolError
-
     if out.suffix.lower() != ".html":
         return False
     films = {
@@ -36,12 +35,10 @@ def is_page(out: Path, options: RenderOptions) -> bool:
         "--panels": options.panels,
         "--frame": options.frame,
         "--jobs": options.workers,
-        "--style": None if options.style == "strip" else options.style,
-        "--renderer": None if options.renderer == "auto" else options.renderer,
+        "--style": options.style != "strip",
+        "--renderer": options.renderer != "auto",
     }
-    given = [name for name, value in films.items() if value is not None]
-    if given:
-        raise MdtoolError(f"{given[0]} means nothing in a page, which draws as the reader likes: leave it out")
+    refuse_given(films, "means nothing in a page, which draws as the reader likes: leave it out")
     return True
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mdtool.cli.refusals import refuse_given
 from mdtool.cli.terminal import say, say_next
 from mdtool.wording import file_size
 
@@ -30,7 +31,6 @@ def report(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from mdtool.atomic import require_writable
-    from mdtool.errors import MdtoolError
     from mdtool.report.claims import check_claims
     from mdtool.report.collect import read_study
     from mdtool.report.document import write_report
@@ -38,8 +38,7 @@ def report(
     console = Console(markup=False)
     study = read_study(target or [Path("runs")])
     if out.suffix.lower() == ".html":
-        if jobs is not None:
-            raise MdtoolError("--jobs means nothing in a page, whose player draws the poses: leave it out")
+        refuse_given({"--jobs": jobs}, "means nothing in a page, whose player draws the poses: leave it out")
         from mdtool.report.page import write_report_page
 
         require_writable(out)

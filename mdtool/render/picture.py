@@ -147,18 +147,6 @@ def check_output(path: Path, options: RenderOptions) -> str:
     if options.style == "strip" and options.panels is not None:
         raise MdtoolError("a strip has no panels: give --strip-every, or --style storyboard with --panels")
     check_show(options.show)
-    if suffix == ".png" and options.frame is None:
-        films = {
-            "--size": options.size is not None,
-            "--fps": options.fps is not None,
-            "--camera": options.camera != "track",
-            "--show": bool(options.show),
-        }
-        idle = [name for name, is_given in films.items() if is_given]
-        if idle:
-            raise MdtoolError(
-                f"{idle[0]} means nothing in a {options.style}: add --frame for one picture, or name a film as --out"
-            )
     if options.size is not None:
         width, height = options.size
         if min(width, height) < 64 or max(width, height) > 7680:

@@ -303,4 +303,6 @@ def test_edits_are_evaluated_against_their_input() -> None:
     assert scores["jitter"]["before"][0] == pytest.approx(jitter(clip.positions().astype(float), 20.0) / 100, rel=1e-4)
     assert "wrote scores.json" in printed
     assert "was not made by `mdtool edit`" in refused("evaluate", "sample.h5", "--before", "sample.h5")
-    assert "leave the rest out" in refused("evaluate", "edited.h5", "--before", "sample.h5", "--seeds", 3)
+    for option, value in (("--seeds", 3), ("--data", "sample.h5"), ("--split", "test"), ("--temperature", 0)):
+        told = refused("evaluate", "edited.h5", "--before", "sample.h5", option, value)
+        assert told.startswith(f"{option} means nothing with --before, which compares clip by clip")

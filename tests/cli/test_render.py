@@ -72,6 +72,12 @@ def test_chosen_actions_in_one_frame(file: Path, tmp_path: Path) -> None:
         (("--size", "big"), "write it as 1280x720"),
         (("--out", "film.mov"), r"end its name in \.mp4, .*\.png or \.html"),
         (("--out", "film.mp4", "--frame", "2"), "name a .png"),
+        (("--out", "strip.png", "--show", "contacts"), "--show means nothing in a strip: add --frame"),
+        (("--out", "strip.png", "--size", "320x200"), "--size means nothing in a strip: add --frame"),
+        (
+            ("--out", "strip.png", "--style", "storyboard", "--camera", "orbit"),
+            "--camera means nothing in a storyboard",
+        ),
         (("--ghost",), "name it with --beside OTHER.h5"),
         (("--beside", "some.h5", "--ghost", "--out", "strip.png"), "has no ghosts: add --frame"),
         (("--beside", "nothing.h5"), "no such file: nothing.h5"),
