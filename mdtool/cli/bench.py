@@ -116,7 +116,7 @@ def _families(methods: str, out: Path, batch: int, repeats: int, threads: int | 
     from mdtool.evaluation.families import compare, run_of
 
     console = Console(markup=False)
-    runs = [run_of(name.strip(), Path("runs")) for name in methods.split(",") if name.strip()]
+    runs = [run_of(name.strip(), Path("runs"), console) for name in methods.split(",") if name.strip()]
     if not runs:
         raise MdtoolError("--methods names no run: give run folders, or methods such as mdm,emdm")
     say(console, f"measuring {', '.join(map(str, runs))} …")

@@ -108,7 +108,7 @@ def _dry_run(
     from mdtool.editing.preview import write_preview
     from mdtool.methods.lengths import longest
 
-    most, fps = longest(_config(run))
+    most, fps = longest(_config(run, console))
     plans, _ = compiled(asked, requests, fps, most, None)
     for place, plan in enumerate(plans):
         drawn = picture if not place else picture.with_stem(f"{picture.stem}-{place}")
@@ -124,14 +124,14 @@ def _dry_run(
     say(console, "next: the same command without --dry-run")
 
 
-def _config(run: Path | None) -> RunConfig:
+def _config(run: Path | None, console: Console) -> RunConfig:
     """A run's settings, read without loading torch."""
     from mdtool.config import RunConfig, read_toml, validated
 
     if run is None:
         from mdtool.training.run import newest_run
 
-        run = newest_run(Path("runs"), makes_motion=True)
+        run = newest_run(Path("runs"), makes_motion=True, console=console)
     path = run / "config.toml"
     return validated(RunConfig, read_toml(path), str(path))
 
@@ -161,7 +161,7 @@ def _edit(
     from mdtool.training.device import prepare
     from mdtool.training.run import load_generator, newest_run
 
-    run = run or newest_run(Path("runs"), makes_motion=True)
+    run = run or newest_run(Path("runs"), makes_motion=True, console=console)
     generator = load_generator(run, weights, prepare(device, threads))
     most = generator.method.describe().frames[1]
     session = Session(generator, asked.force, lambda line: _warn(console, [line]))

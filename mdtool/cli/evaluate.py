@@ -134,7 +134,7 @@ def evaluate(
         )
         evaluate_edits(target, before, out, console)
         return
-    target = target or newest_run(Path("runs"), makes_motion=True)
+    target = target or newest_run(Path("runs"), makes_motion=True, console=console)
     tested: Any = None
     details: dict[str, Any] = {}
     parents: list[str | Path] = [data]
@@ -149,7 +149,7 @@ def evaluate(
         parents.append(target)
     else:
         data, parents = target, [target]
-    judge = _recogniser(recogniser, target.is_dir() or bool(protocol) or fid_infinity, ranks)
+    judge = _recogniser(recogniser, target.is_dir() or bool(protocol) or fid_infinity, ranks, console)
     recordings = read_motions(data)
     if not protocol and not _by_action(target, tested, recordings):
         chosen = [UNCONDITIONAL]
@@ -363,14 +363,14 @@ def _show(progress: Progress, task: TaskID, done: float) -> None:
     progress.update(task, completed=done)
 
 
-def _recogniser(path: Path | None, needed: bool, ranks: Ranks) -> LoadedRecogniser | None:
+def _recogniser(path: Path | None, needed: bool, ranks: Ranks, console: Console) -> LoadedRecogniser | None:
     """The recogniser at `path`, or the newest; None when there is none and none is needed."""
     from mdtool.errors import MdtoolError
     from mdtool.training.run import load_recogniser, newest_run
 
     if path is None:
         try:
-            path = newest_run(Path("runs"), makes_motion=False)
+            path = newest_run(Path("runs"), makes_motion=False, console=console)
         except MdtoolError:
             if needed:
                 raise

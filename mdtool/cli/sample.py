@@ -100,7 +100,7 @@ def sample(
         require_writable(grid.out)
     where, ranks = join(device, threads)
     console = Console(markup=False, quiet=not ranks.first)
-    run = run or newest_run(Path("runs"), makes_motion=True)
+    run = run or newest_run(Path("runs"), makes_motion=True, console=console)
     generator = load_generator(run, weights, where, ranks)
     generator.options = {
         "steps": steps, "sampler": sampler, "guidance": guidance, "temperature": temperature, "churn": churn,

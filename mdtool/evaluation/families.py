@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 
 from mdtool.errors import MdtoolError
 from mdtool.evaluation.checkpoints import FOLDER
 from mdtool.evaluation.memory import peak_megabytes
 from mdtool.evaluation.results import read_results
 from mdtool.methods.contract import FieldMethod
-from mdtool.training.checkpoint import RunFolder
 from mdtool.training.device import use_threads
-from mdtool.training.run import load_generator
+from mdtool.training.run import load_generator, newest_of
 
 FAST_FPS = 120.0
 """Second rate at which a run with a time axis is timed."""
 
 
-def run_of(name: str, folder: Path) -> Path:
+def run_of(name: str, folder: Path, console: Console) -> Path:
     """The run that a word names: a folder, or the newest run of a method under `folder`.
 
     Raises:
@@ -34,16 +34,12 @@ def run_of(name: str, folder: Path) -> Path:
     """
     if Path(name, "config.toml").exists():
         return Path(name)
-    found = []
-    for path in folder.glob("*/config.toml") if folder.is_dir() else []:
-        run = RunFolder(path.parent)
-        if run.read_config().method == name and run.steps():
-            found.append((path.stat().st_mtime, run.path))
-    if not found:
+    found = newest_of(folder, lambda method: method == name, console)
+    if found is None:
         raise MdtoolError(
             f"no trained run of {name!r} under {folder}/, and no run folder of that name: train one first"
         )
-    return max(found)[1]
+    return found
 
 
 def compare(runs: list[Path], batch: int, repeats: int, threads: int) -> list[dict[str, Any]]:

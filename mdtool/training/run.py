@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -307,21 +308,36 @@ def load_recogniser(path: str | Path, ranks: Ranks | None = None) -> LoadedRecog
     return LoadedRecogniser(method, sha256, ranks)
 
 
-def newest_run(folder: Path, makes_motion: bool) -> Path:
-    """The most recently written run under `folder`.
+def newest_run(folder: Path, makes_motion: bool, console: Console) -> Path:
+    """The most recently written generator's or recogniser's run under `folder`; a damaged run only makes a note.
 
     Raises:
         MdtoolError: there is none.
     """
-    kind = "generator" if makes_motion else "recogniser"
+    found = newest_of(folder, method_makes_motion if makes_motion else recognises, console)
+    if found is None:
+        kind, advice = ("generator", "") if makes_motion else ("recogniser", " --method recogniser")
+        raise MdtoolError(
+            f"no trained {kind} under {folder}/: make one with `mdtool train{advice}`, or name its folder"
+        )
+    return found
+
+
+def newest_of(folder: Path, wanted: Callable[[str], bool], console: Console) -> Path | None:
+    """The most recently written run under `folder` of a wanted method; None without one.
+
+    Args:
+        wanted: told a method's name.
+        console: gets a note on every run whose settings cannot be read.
+    """
     runs = []
-    for path in folder.glob("*/config.toml") if folder.is_dir() else []:
-        run = RunFolder(path.parent)
-        of_kind = method_makes_motion if makes_motion else recognises
-        if of_kind(run.read_config().method) and run.steps():
+    for run in map(RunFolder, sorted(path.parent for path in folder.glob("*/config.toml"))):
+        try:
+            method = run.read_config().method
+        except MdtoolError as error:
+            console.print(f"note: passed over {error}", highlight=False, soft_wrap=True)
+            continue
+        if wanted(method) and run.steps():
             written = run.state_path if run.state_path.exists() else run.config_path  # an imported run has no state
             runs.append((written.stat().st_mtime, run.path))
-    if not runs:
-        advice = "mdtool train" if makes_motion else "mdtool train --method recogniser"
-        raise MdtoolError(f"no trained {kind} under {folder}/: make one with `{advice}`, or name its folder")
-    return max(runs)[1]
+    return max(runs)[1] if runs else None

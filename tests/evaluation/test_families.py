@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from mdtool.errors import MdtoolError
 from mdtool.evaluation.families import measure, run_of
@@ -17,13 +18,13 @@ from tests.motion.smooth_motion import smooth_clips
 def test_runs_are_measured_and_stand_in_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_motions("motions.h5", smooth_clips(6))
-    few = ("--steps", 23, "--threads", 1)
+    few, console = ("--steps", 23, "--threads", 1), Console(quiet=True)
     done("train", "motions.h5", "--preset", "nerm-debug", *few)
     done("train", "motions.h5", "--preset", "debug", *few)
-    assert run_of("nerm", Path("runs")) == Path("runs/nerm-debug")
-    assert run_of("runs/debug", Path("elsewhere")) == Path("runs/debug")
+    assert run_of("nerm", Path("runs"), console) == Path("runs/nerm-debug")
+    assert run_of("runs/debug", Path("elsewhere"), console) == Path("runs/debug")
     with pytest.raises(MdtoolError, match="no trained run of 'emdm'"):
-        run_of("emdm", Path("runs"))
+        run_of("emdm", Path("runs"), console)
     row = measure("runs/nerm-debug", 3, 1, 1, 120.0)
     assert (row["method"], row["calls"], row["fps"], row["time_axis"]) == ("nerm", 10, 120.0, True)
     assert min(row[key] for key in ("motion_s", "motions_per_s", "search_step_s")) > 0
