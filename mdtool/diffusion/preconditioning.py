@@ -16,6 +16,7 @@ wave waves, because its own frequencies keep their variance.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -45,12 +46,16 @@ class SpectralPreconditioner(nn.Module):
         A label that does not occur keeps the statistics of the whole set.
         """
         spectrum = data @ self.basis.T
-        rows = len(self.mean) - 1
-        for label in [rows, *range(rows)]:
-            chosen = spectrum if label == rows else spectrum[condition == label]
-            source = chosen if len(chosen) > 1 else spectrum
-            self.mean[label] = source.mean(0)
-            self.variance[label] = source.var(0, unbiased=False).clamp_min(floor)
+        for row, chosen in self.groups(condition):
+            self.mean[row] = spectrum[chosen].mean(0)
+            self.variance[row] = spectrum[chosen].var(0, unbiased=False).clamp_min(floor)
+
+    def groups(self, condition: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Each row of the statistics, and which of the data [n] with labels [n] it is measured on."""
+        null = len(self.mean) - 1
+        for row in [null, *range(null)]:
+            chosen = condition == row
+            yield row, chosen if row != null and chosen.sum() > 1 else torch.ones_like(chosen)
 
     def estimate(self, output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor, condition: Tensor | None) -> Tensor:
         """x̂_0 of the network's output, in float32 whatever autocast says: at low noise its rounding would be the error.
@@ -75,24 +80,12 @@ class SpectralPreconditioner(nn.Module):
         return SpectralCoordinates(*self.spectrum(statistics_rows(self.mean, condition, batch), frames))
 
     def spectrum(self, rows: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean and variance [B, F, T] of these rows, and the basis [T, T], for windows of `frames` frames.
+        """Mean and variance [B, F, T] of these rows, and the basis [T, T], for windows of `frames` frames."""
+        return *at_length(self.mean[rows], self.variance[rows], frames), self.basis_of(frames)
 
-        Windows of another length than the measured ones have the variance of the same frequencies, in cycles per frame,
-        interpolated in its logarithm: a stationary signal's coefficients vary alike at any length. The constant part
-        does not, it grows with √T.
-        """
-        measured = self.mean.shape[-1]
-        if frames == measured:
-            return self.mean[rows], self.variance[rows], self.basis
-        place = torch.arange(frames, device=self.mean.device) * measured / frames
-        low = place.floor().long()
-        high, part = (low + 1).clamp_max(measured - 1), place - low
-        logarithm = self.variance[rows].log()
-        variance = torch.lerp(logarithm[..., low], logarithm[..., high], part).exp()
-        variance[..., 0] *= frames / measured
-        mean = torch.zeros_like(variance)
-        mean[..., 0] = self.mean[rows, :, 0] * math.sqrt(frames / measured)
-        return mean, variance, dct_basis(frames).to(self.basis)
+    def basis_of(self, frames: int) -> Tensor:
+        """The basis [T, T] of windows of this length."""
+        return self.basis if frames == len(self.basis) else dct_basis(frames).to(self.basis)
 
     def tempered(self, noise: Tensor, condition: Tensor | None, temperature: float, floor: float) -> Tensor:
         """White noise [B, …, F, T] with each coefficient scaled by temperature ^ (1 + floor / v); at 1 it is as it was.
@@ -139,6 +132,27 @@ class SpectralCoordinates:
     def log_stretch(self, y: Tensor, sigma: float) -> Tensor:
         """ln √(v + σ²) [B, F, T]; the basis turns and does not stretch."""
         return ((self.variance + sigma**2).log() / 2).expand_as(y)
+
+
+def at_length(mean: Tensor, variance: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance of DCT coefficients [..., T], for windows of `frames` frames instead of T.
+
+    Windows of another length than the measured ones have the variance of the same frequencies, in cycles per frame,
+    interpolated in its logarithm: a stationary signal's coefficients vary alike at any length. The constant part
+    does not, it grows with √T.
+    """
+    measured = mean.shape[-1]
+    if frames == measured:
+        return mean, variance
+    place = torch.arange(frames, device=mean.device) * measured / frames
+    low = place.floor().long()
+    high, part = (low + 1).clamp_max(measured - 1), place - low
+    logarithm = variance.log()
+    longer = torch.lerp(logarithm[..., low], logarithm[..., high], part).exp()
+    longer[..., 0] *= frames / measured
+    centre = torch.zeros_like(longer)
+    centre[..., 0] = mean[..., 0] * math.sqrt(frames / measured)
+    return centre, longer
 
 
 def statistics_rows(table: Tensor, condition: Tensor | None, batch: int) -> Tensor:

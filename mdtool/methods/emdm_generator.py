@@ -21,7 +21,7 @@ from mdtool.motion.features import ROWS
 
 ARCHITECTURE = (
     "frames", "layers", "width", "heads", "feedforward", "conditional", "norm", "conditioning", "patch", "axes",
-    "origin", "heading", "standardise", "prediction",
+    "origin", "heading", "standardise", "prediction", "components",
 )  # fmt: skip
 """Settings that a run must share with the one whose weights it starts from."""
 

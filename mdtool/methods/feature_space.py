@@ -12,6 +12,7 @@ from torch import Tensor
 from mdtool.config import Strict
 from mdtool.diffusion.gaussian import GaussianDiffusion
 from mdtool.diffusion.preconditioning import SpectralPreconditioner
+from mdtool.diffusion.spectral_mixture import SpectralMixture
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Batch, Method
 from mdtool.methods.lengths import FRAMES
@@ -50,6 +51,8 @@ class WindowSettings(Strict):
     """Subtract the data's mean and divide each joint's row by its standard deviation."""
     prediction: Literal["x0", "eps", "v", "spectral"] = "x0"
     """spectral: the network predicts behind a `SpectralPreconditioner`, which holds the data's spectrum."""
+    components: int = Field(1, gt=0)
+    """Spectra of each action behind the spectral skip, one for each manner of moving (`SpectralMixture`)."""
     lambda_position: float = Field(0.0, ge=0)
     lambda_velocity: float = Field(25.0, ge=0)
     lambda_foot: float = Field(45.0, ge=0)
@@ -72,6 +75,8 @@ class WindowSettings(Strict):
             raise ValueError(f"frames ({self.frames}) must be a multiple of patch ({self.patch})")
         if self.prediction == "spectral" and not self.standardise:
             raise ValueError('prediction "spectral" needs standardise = true')
+        if self.components > 1 and self.prediction != "spectral":
+            raise ValueError('components above 1 need prediction "spectral": they are of its spectrum')
         if self.temperature_floor and self.prediction != "spectral":
             raise ValueError('temperature_floor needs prediction "spectral", which knows the variances')
         if self.guidance != 1 and not (self.conditional and self.cond_mask_prob > 0):
@@ -94,12 +99,15 @@ class FeatureSpace(Method):
         self.layout = FeatureLayout(config.axes, config.origin, config.heading)
         self.labels = self.actions if config.conditional else []
         self.uses_labels = config.conditional
-        self.standardise, self.spectrum = config.standardise, None
+        self.standardise = config.standardise
+        self.spectrum: SpectralPreconditioner | None = None
         if config.standardise:
             self.register_buffer("mean", torch.zeros(ROWS, CHANNELS, 1))
             self.register_buffer("scale", torch.ones(ROWS, CHANNELS, 1))
         if config.prediction == "spectral":
-            self.spectrum = SpectralPreconditioner(len(self.labels), ROWS * CHANNELS, config.frames)
+            known = len(self.labels), ROWS * CHANNELS, config.frames
+            several = config.components > 1
+            self.spectrum = SpectralMixture(*known, config.components) if several else SpectralPreconditioner(*known)
 
     def denoiser(self, **own: Any) -> Denoiser:
         """A transformer of the settings' size, with fresh weights; `own` are further arguments of `Denoiser`."""

@@ -203,7 +203,13 @@ def test_edits_decode_with_the_noise_that_inversion_assumes() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [{}, {"prediction": "x0", "standardise": False}, {"conditioning": "token", "norm": "post", "patch": 1}]
+    "model",
+    [
+        {},
+        {"components": 3},
+        {"prediction": "x0", "standardise": False},
+        {"conditioning": "token", "norm": "post", "patch": 1},
+    ],
 )
 def test_a_warm_start_predicts_what_the_mdm_predicts(model: dict[str, Any]) -> None:
     """At equal noise, with any code: the code of a new generator has no effect yet, but it can learn one."""

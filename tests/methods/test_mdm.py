@@ -8,9 +8,11 @@ import torch
 from mdtool.diffusion.samplers import ddpm
 from mdtool.diffusion.weighting import StepWeighting
 from mdtool.errors import MdtoolError
+from mdtool.methods.contract import Batch
 from mdtool.methods.mdm import MDM
 from mdtool.methods.seeds import sample_generators, step_generator
 from mdtool.motion.motion import TRAIN
+from mdtool.motion.rotations import axis_angle_to_matrix, matrix_to_rot6d
 from mdtool.training.batches import WindowSource
 from tests.motion.smooth_motion import ACTIONS, smooth_clips
 
@@ -88,6 +90,30 @@ def test_a_temperature_floor_takes_the_noise_of_fast_movement_away() -> None:
     assert fast(temperature=1.0, temperature_floor=1.0) == pytest.approx(fast(), rel=1e-4)
     with pytest.raises(MdtoolError, match="temperature_floor needs prediction"):
         tiny("none", temperature_floor=1.0)
+
+
+def test_behind_components_an_untrained_network_draws_calm_and_lively_motions() -> None:
+    settings = {"standardise": True, "prediction": "spectral", "lambda_velocity": 0, "lambda_foot": 0}
+    size = torch.where(torch.arange(64) % 4 == 0, 0.2, 0.1)[:, None, None, None]
+    angles = size * torch.randn(64, 20, 24, 3, generator=torch.Generator().manual_seed(0))
+    rot6d = matrix_to_rot6d(axis_angle_to_matrix(angles))
+    batch = Batch(rot6d, torch.zeros(64, 20, 3), torch.zeros(64, dtype=torch.int64))
+
+    def energies(**more: object) -> torch.Tensor:
+        method = tiny("none", **settings, diffusion_steps=50, **more).eval()
+        method.fit_statistics(lambda _: batch)
+        for parameter in method.network.parameters():
+            torch.nn.init.zeros_(parameter)
+        with torch.no_grad():
+            made = method.decode(method.noise(sample_generators(0, 0, 64)), torch.zeros(64, dtype=torch.int64))
+        return made[:, :-1].diff(dim=-1).square().mean((1, 2, 3)).sort().values
+
+    alike, apart = energies(), energies(components=2)
+    assert alike[-1] < 1.5 * alike[0]  # one spectrum: all move by the mean of both
+    assert apart[-1] > 4 * apart[0]
+    assert 0.1 < float((apart > 2 * apart[0]).float().mean()) < 0.45  # a quarter is lively
+    with pytest.raises(MdtoolError, match="components above 1 need prediction"):
+        tiny("none", components=2)
 
 
 def test_ddim_has_no_temperature() -> None:
