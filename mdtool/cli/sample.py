@@ -116,7 +116,8 @@ def sample(
         if not generator.method.autoguides:
             raise MdtoolError(f"{run}: its method takes no --autoguidance")
         weaker = load_generator(run, weights, where, step=guide).method
-        generator.options |= {"guide": weaker, "autoguidance": autoguidance, "guide_between": guide_between}
+        generator.method.guide_by(lambda: weaker)
+        generator.options |= {"autoguidance": autoguidance, "guide_between": guide_between}
     if action and not generator.conditional:
         raise MdtoolError(f"{run} was trained without actions: leave out --action")
     for name in action or []:

@@ -201,8 +201,8 @@ class BalancedEDM(Method):
             steps: steps of the sampler; 2 n - 1 calls by Heun's method.
             sampler: heun or ddim.
             guidance: classifier-free scale, 1 is off.
-            guide, autoguidance: a weaker BalancedEDM, and the scale of the difference to it.
-            guide_between: lowest and highest noise level σ at which the weaker one is asked; at all by default.
+            autoguidance: scale of the difference to the network of `guide_by`.
+            guide_between: lowest and highest noise level σ at which that one is asked; at all by default.
             churn: S_churn of the stochastic sampler; S_min, S_max and S_noise are settings of the run.
             checkpointing: recompute each step in the backward pass.
 
@@ -210,11 +210,11 @@ class BalancedEDM(Method):
             MdtoolError: an unknown option value, or guidance without training for it.
         """
         config, denoiser = self.config, self._denoiser(action, options.get("guidance"))
-        guide, scale = options.get("guide"), options.get("autoguidance")
-        if isinstance(guide, BalancedEDM) and isinstance(scale, (int, float)):
+        scale = options.get("autoguidance")
+        if self.weaker is not None and isinstance(scale, (int, float)):
             between = options.get("guide_between")
             interval = (float(between[0]), float(between[1])) if isinstance(between, tuple | list) else ALL_LEVELS
-            denoiser = autoguided(denoiser, guide._denoiser(action, options.get("guidance")), scale, interval)
+            denoiser = autoguided(denoiser, self.weaker()._denoiser(action, options.get("guidance")), scale, interval)
         churn = config.churn if options.get("churn") is None else float(str(options["churn"]))
         x = heun(
             denoiser,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -255,11 +256,13 @@ class Method(Trainable):
     churns = False
     """Whether `decode` takes `churn`, 0 …: how much noise its sampler adds and removes again on the way."""
     autoguides = False
-    """Whether `decode` takes a weaker network of the same method as `guide`, with the scale `autoguidance`."""
+    """Whether `decode` takes `autoguidance`, the scale of guidance away from the network of `guide_by`."""
+    weaker: Callable[[], Any] | None = None
+    """The network of `guide_by`; behind a call, it is no part of this one and is loaded when it is first asked."""
 
-    def guide_by(self, weaker: Trainable) -> None:
-        """Take an earlier state of the same training to guide away from (setting `guide_at`); most take none."""
-        return
+    def guide_by(self, load: Callable[[], Trainable]) -> None:
+        """Have an earlier state of the same training at hand to guide away from; most methods never ask for it."""
+        self.weaker = cache(load)
 
     @abc.abstractmethod
     def noise(self, rngs: Sequence[torch.Generator], frames: int | None = None) -> Tensor:

@@ -25,7 +25,7 @@ from mdtool.diffusion.weighting import StepWeighting, step_weights
 from mdtool.errors import MdtoolError
 from mdtool.losses.geometric import motion_losses
 from mdtool.losses.reconstruction import masked_l2
-from mdtool.methods.contract import Batch, Description, Trainable
+from mdtool.methods.contract import Batch, Description
 from mdtool.methods.feature_space import FeatureSpace, WindowSettings
 from mdtool.methods.seeds import step_noise
 
@@ -88,8 +88,6 @@ class MDM(FeatureSpace):
         aware = config.timestep_sampler == "loss-aware"
         self.timesteps = (LossAwareTimesteps if aware else UniformTimesteps)(config.diffusion_steps)
         self.histogram = DrawHistogram(config.diffusion_steps, config.draws_every)
-        self.weaker: list[MDM] = []
-        """The network that makes guidance's unconditional prediction instead of this one; in a list, it is no part."""
 
     # ---- training ---------------------------------------------------------------------------------------------
 
@@ -212,11 +210,6 @@ class MDM(FeatureSpace):
         """Ancestral sampling over every step, without guidance (Tevet et al. 2022, action-to-motion)."""
         return {"steps": self.config.diffusion_steps, "sampler": "ddpm", "guidance": 1.0, "temperature": 1.0}
 
-    def guide_by(self, weaker: Trainable) -> None:
-        """Let an earlier state of this network make guidance's unconditional prediction."""
-        if isinstance(weaker, MDM):
-            self.weaker = [weaker.eval()]
-
     def describe(self) -> Description:
         """Calls, length, rate and conditions."""
         visited = self._process(None).timestep_map
@@ -235,7 +228,8 @@ class MDM(FeatureSpace):
         scale = guidance_scale(guidance, config.guidance, config.conditional and config.cond_mask_prob > 0)
         if action is None or not config.conditional:
             return self._estimate
-        weaker = self.weaker[0]._estimate if self.weaker else None
+        load = self.weaker
+        weaker = None if load is None else lambda *noisy: load()._estimate(*noisy)
         return classifier_free(self._estimate, action, scale, weaker, self._lowest_guided())
 
     def _estimate(self, x: Tensor, timestep: Tensor, condition: Tensor | None = None) -> Tensor:

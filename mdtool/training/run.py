@@ -263,8 +263,9 @@ def load_generator(
         raise error.at(path) from error
     folder, where = RunFolder(path), device or torch.device("cpu")
     config = folder.read_config()
-    if 0 < config.guide_step < (folder.newest_step() if step is None else step) and config.guide_step in folder.steps():
-        method.guide_by(load_method(path, track, config.guide_step)[0].to(where))
+    loaded = folder.newest_step() if step is None else step
+    if 0 < config.guide_step < loaded and config.guide_step in folder.steps():
+        method.guide_by(lambda: load_method(path, track, config.guide_step)[0].to(where))
     generator = Generator(method.to(where), track, sha256)
     generator.gender = config.gender or ""
     generator.spread = (ranks or Ranks()).spread

@@ -230,8 +230,9 @@ def test_guide_of_the_same_weights_changes_nothing() -> None:
     method = fitted().eval()
     noise = method.noise(sample_generators(0, 0, 2), 32)
     with torch.no_grad():
-        guided = method.decode(noise, None, guide=method, autoguidance=3.0)
-        torch.testing.assert_close(guided, method.decode(noise, None), atol=1e-4, rtol=0)
+        plain = method.decode(noise, None)
+        method.guide_by(lambda: method)
+        torch.testing.assert_close(method.decode(noise, None, autoguidance=3.0), plain, atol=1e-4, rtol=0)
 
 
 def test_rotations_that_are_none_are_refused() -> None:

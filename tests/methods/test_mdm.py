@@ -136,7 +136,7 @@ def test_an_earlier_state_guides_the_noisiest_timesteps_only() -> None:
     x, null = torch.randn(2, 25, 6, 20), torch.full((2,), -1)
     with torch.no_grad():
         own = method.decode(latent, action)
-        method.guide_by(earlier)
+        method.guide_by(lambda: earlier)
         led, off = method.decode(latent, action), method.decode(latent, action, guidance=1.0)
         high, low = (method._denoiser(action, None)(x, torch.full((2,), timestep)) for timestep in (4, 3))
         strong, weak = method._estimate(x, torch.full((2,), 4), action), earlier._estimate(x, torch.full((2,), 4), null)
@@ -144,6 +144,6 @@ def test_an_earlier_state_guides_the_noisiest_timesteps_only() -> None:
     assert not torch.equal(own, led)
     torch.testing.assert_close(high, weak + 2 * (strong - weak))
     torch.testing.assert_close(low, method._estimate(x, torch.full((2,), 3), action))
-    method.weaker.clear()
+    method.weaker = None
     with torch.no_grad():
         torch.testing.assert_close(method.decode(latent, action, guidance=1.0), off, rtol=0, atol=0)
