@@ -169,13 +169,6 @@ def orthonormal(first: Vector, second: Vector) -> tuple[Vector, Vector, Vector]:
     return (a, b, c), (d, e, f), (b * f - c * e, c * d - a * f, a * e - b * d)
 
 
-def rotation_angle(first: Tensor, second: Tensor) -> Tensor:
-    """Geodesic distance between matrices [..., 3, 3]; [...], radians."""
-    import roma  # here, since it loads torch's compiler, which takes as long as torch itself
-
-    return roma.rotmat_geodesic_distance(first, second)
-
-
 def euler_to_matrix(angles_deg: Tensor, order: str) -> Tensor:
     """Intrinsic Euler angles [..., n] in degrees to a matrix: R = R_order[0] · R_order[1] · …
 

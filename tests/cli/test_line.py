@@ -157,7 +157,7 @@ def test_help_costs_little() -> None:
         "sys.argv = ['mdtool', '--help']\n"
         "try:\n    main()\n"
         "except SystemExit as stop:\n    assert not stop.code\n"
-        "heavy = {'torch', 'numpy', 'h5py', 'av', 'PIL', 'pydantic', 'safetensors', 'roma', 'matplotlib'}\n"
+        "heavy = {'torch', 'numpy', 'h5py', 'av', 'PIL', 'pydantic', 'safetensors', 'matplotlib'}\n"
         "print('HEAVY', sorted(heavy & set(sys.modules)))" + timed
     )
 

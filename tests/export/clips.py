@@ -9,7 +9,7 @@ import roma
 import torch
 
 from mdtool.motion.motion import TEST, TRAIN, Motion
-from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix, rotation_angle
+from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix
 from mdtool.motion.skeleton import JOINTS
 from tests.motion.smooth_motion import smooth_motion
 
@@ -41,7 +41,7 @@ def assert_same_motion(got: Motion, wanted: Motion) -> None:
     assert abs(got.fps - wanted.fps) < 1e-12 * wanted.fps
     assert np.abs(got.positions() - wanted.positions()).max() * 1e3 < MOST_MM
     first, second = (rot6d_to_matrix(torch.from_numpy(m.rot6d.astype(np.float64))) for m in (got, wanted))
-    assert np.rad2deg(float(rotation_angle(first, second).max())) < MOST_DEG
+    assert np.rad2deg(float(roma.rotmat_geodesic_distance(first, second).max())) < MOST_DEG
 
 
 def assert_same_labels(got: Motion, wanted: Motion) -> None:

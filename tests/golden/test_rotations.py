@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import roma
 import torch
 from torch import Tensor
 
@@ -55,7 +56,7 @@ def up_to_sign(first: Tensor, second: Tensor) -> Tensor:
 
 def angle_between(first: Tensor, second: Tensor) -> Tensor:
     """Angle between two axis-angle rotations [n, 3]; [n], radians."""
-    return rot.rotation_angle(rot.axis_angle_to_matrix(first.double()), rot.axis_angle_to_matrix(second.double()))
+    return roma.rotmat_geodesic_distance(*(rot.axis_angle_to_matrix(each.double()) for each in (first, second)))
 
 
 def test_what_a_network_puts_out(golden: Golden) -> None:

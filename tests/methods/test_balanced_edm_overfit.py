@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
+import roma
 import torch
 
 from mdtool.config import TrainConfig
@@ -13,7 +14,7 @@ from mdtool.methods.balanced_edm import BalancedEDM
 from mdtool.methods.seeds import sample_generators
 from mdtool.motion.feature_groups import MODELLED_JOINTS
 from mdtool.motion.motion import MotionSet
-from mdtool.motion.rotations import rot6d_to_matrix, rotation_angle
+from mdtool.motion.rotations import rot6d_to_matrix
 from mdtool.training.loop import Trainer
 from tests.methods.test_balanced_edm import clips, fitted, source
 
@@ -68,7 +69,7 @@ def overfitted(normaliser: str, steps: int) -> Overfitted:
         noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
         error = (method._denoise(clean + noise, torch.ones(16)) - clean)[:, :126].square().mean().sqrt()
     turns, wanted = (rot6d_to_matrix(method.to_motion(motion)[0][:, :, :MODELLED_JOINTS]) for motion in (made, x))
-    angle = rotation_angle(turns, wanted.expand_as(turns)).square().mean().sqrt()
+    angle = roma.rotmat_geodesic_distance(turns, wanted.expand_as(turns)).square().mean().sqrt()
     length, across = rotation_residuals(method.to_raw_motion(made)[0][:, :, :MODELLED_JOINTS])
     scale = 3**0.5 * float(method.normaliser.scale[:126].mean())
     return Overfitted(float(error), scale, float(angle), float(length.mean()), float(across.mean()))

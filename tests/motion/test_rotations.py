@@ -120,18 +120,11 @@ def test_slerp_turns_at_a_steady_rate_along_the_shorter_arc() -> None:
     matrix = rot.quaternion_to_matrix(between)
     torch.testing.assert_close(matrix[:1], rot.quaternion_to_matrix(start))
     torch.testing.assert_close(matrix[-1:], rot.quaternion_to_matrix(end))
-    steps = rot.rotation_angle(matrix[:-1], matrix[1:])
+    steps = roma.rotmat_geodesic_distance(matrix[:-1], matrix[1:])
     torch.testing.assert_close(steps, steps[:1].expand(10), rtol=1e-9, atol=0)
-    whole = rot.rotation_angle(matrix[0], matrix[-1])
+    whole = roma.rotmat_geodesic_distance(matrix[0], matrix[-1])
     torch.testing.assert_close(steps.sum(), whole)
     assert whole < math.pi
-
-
-def test_rotation_angle_of_known_turns() -> None:
-    angle = torch.tensor([1e-6, 0.5, 3.0], dtype=torch.float64)
-    turn = rot.axis_angle_to_matrix(angle.unsqueeze(1) * torch.tensor([0.6, 0.0, 0.8], dtype=torch.float64))
-    base = rot.axis_angle_to_matrix(torch.tensor([0.4, 0.2, -0.9], dtype=torch.float64))
-    torch.testing.assert_close(rot.rotation_angle(base.expand(3, 3, 3), base @ turn), angle, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("order", ["XYZ", "ZXY", "ZYX", "YZX", "XZX", "Y", "ZX", ""])
@@ -229,5 +222,5 @@ def test_quaternions_of_matrices_are_those_of_roma(dtype: torch.dtype) -> None:
 
 
 def test_importing_rotations_leaves_torchs_compiler_alone() -> None:
-    code = "import sys, mdtool.motion.rotations; print('roma' in sys.modules, 'torch._dynamo' in sys.modules)"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "False"]
+    code = "import sys, mdtool.motion.rotations; print('torch._dynamo' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
