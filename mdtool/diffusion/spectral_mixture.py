@@ -68,14 +68,15 @@ class SpectralMixture(SpectralPreconditioner):
         basis = self.basis_of(frames)
         scores, guesses, rests = [], [], []
         with torch.autocast(x_t.device.type, enabled=False):
-            seen = x_t @ basis.T
+            seen, square = x_t @ basis.T, noise**2
             for k in range(self.centre.shape[1]):  # one after the other: all at once would leave the processor's cache
                 centre, spread = at_length(self.centre[rows, k], self.spread[rows, k], frames)
-                total = spread * signal**2 + noise**2
-                off = seen - signal * centre
+                total = torch.addcmul(square, spread, signal**2)
+                off = torch.addcmul(seen, centre, signal, value=-1)
+                gain = spread / total
                 scores.append(self.log_share[rows, k] - 0.5 * (off**2 / total + total.log()).sum((1, 2)))
-                guesses.append(centre + spread * signal / total * off)
-                rests.append(spread / total * noise**2)
+                guesses.append(torch.addcmul(centre, gain * signal, off))
+                rests.append(gain * square)
             likely = torch.stack(scores).softmax(0)[..., None, None]
             guess = sum((p * e for p, e in zip(likely, guesses, strict=True)), torch.zeros_like(seen))
             left = sum(
