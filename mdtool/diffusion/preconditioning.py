@@ -16,7 +16,7 @@ wave waves, because its own frequencies keep their variance.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -87,16 +87,22 @@ class SpectralPreconditioner(nn.Module):
         """The basis [T, T] of windows of this length."""
         return self.basis if frames == len(self.basis) else dct_basis(frames).to(self.basis)
 
-    def tempered(self, noise: Tensor, condition: Tensor | None, temperature: float, floor: float) -> Tensor:
-        """White noise [B, …, F, T] with each coefficient scaled by temperature ^ (1 + floor / v); at 1 it is as it was.
+    def tempering(
+        self, condition: Tensor | None, batch: int, frames: int, temperature: float, floor: float
+    ) -> Callable[[Tensor], Tensor]:
+        """What scales each coefficient of white noise [B, …, F, T] by temperature ^ (1 + floor / v); at 1, none.
 
         What a network has not learnt it makes up as it goes, and at frequencies that the data hardly has (v below
         `floor`) what it makes up is shaking: there the noise of a sampler's step only feeds it.
         """
-        _, variance, basis = self.spectrum(statistics_rows(self.mean, condition, len(noise)), noise.shape[-1])
-        gain = temperature ** (1 + floor / variance)
-        between = [1] * (noise.ndim - 3)
-        return (noise @ basis.T * gain.view(len(gain), *between, *gain.shape[1:])) @ basis
+        _, variance, basis = self.spectrum(statistics_rows(self.mean, condition, batch), frames)
+        gain = temperature ** (1 + floor / variance)  # here, once for all steps: it takes longer than the products
+
+        def temper(noise: Tensor) -> Tensor:
+            between = [1] * (noise.ndim - 3)
+            return (noise @ basis.T * gain.view(batch, *between, *gain.shape[1:])) @ basis
+
+        return temper
 
 
 class SpectralCoordinates:

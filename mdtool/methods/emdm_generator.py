@@ -161,7 +161,7 @@ class EMDMGenerator(FeatureSpace):
         x, codes, noises = self.unpack(noise)
         denoiser = self._denoiser(action, options.get("guidance"))
         checkpointing, given = bool(options.get("checkpointing", False)), options.get("temperature")
-        noises = self.tempered(noises, action, given)
+        noises = self.tempering(noises, action, given)(noises)
         return self.unscaled(few_step(denoiser, self.process, x, codes, noises, checkpointing=checkpointing))
 
     def invert(self, features: Tensor, action: Tensor | None, **options: object) -> Tensor:

@@ -178,18 +178,19 @@ class FeatureSpace(Method):
         """The inverse of `scaled`."""
         return features * self.scale + self.mean if self.standardise else features
 
-    def tempered(self, noise: Tensor, action: Tensor | None, given: object) -> Tensor:
-        """The noise of a sampler's steps [B, …, 25, 6, T], scaled by the temperature.
+    def tempering(self, latent: Tensor, action: Tensor | None, given: object) -> Callable[[Tensor], Tensor]:
+        """What scales the noise [B, …, 25, 6, T] of a sampler's steps by the temperature.
 
         Args:
+            latent: [B, …, T] of the samples.
             given: the temperature 0 … 1; None is the settings'.
         """
         temperature = self.config.temperature if given is None else float(str(given))
-        if self.spectrum is None or not self.config.temperature_floor:
-            return temperature * noise
-        known = action if self.config.conditional else None
-        floor = self.config.temperature_floor
-        return self.spectrum.tempered(noise.flatten(-3, -2), known, temperature, floor).view_as(noise)
+        floor, known = self.config.temperature_floor, action if self.config.conditional else None
+        if self.spectrum is None or not floor:
+            return lambda noise: temperature * noise
+        temper = self.spectrum.tempering(known, len(latent), latent.shape[-1], temperature, floor)
+        return lambda noise: temper(noise.flatten(-3, -2)).view_as(noise)
 
     def x0_of(
         self, process: GaussianDiffusion, output: Tensor, x_t: Tensor, timestep: Tensor, action: Tensor | None

@@ -179,14 +179,8 @@ class MDM(FeatureSpace):
                 raise MdtoolError("ddim adds no noise that a temperature could scale: use --sampler ddpm")
             decoded = ddim(denoiser, process, noise, checkpointing=checkpointing)
         elif sampler == "ddpm":
-            drawn = step_noise(noise)
-            decoded = ddpm(
-                denoiser,
-                process,
-                noise,
-                lambda step: self.tempered(drawn(step), action, temperature),
-                checkpointing=checkpointing,
-            )
+            drawn, temper = step_noise(noise), self.tempering(noise, action, temperature)
+            decoded = ddpm(denoiser, process, noise, lambda step: temper(drawn(step)), checkpointing=checkpointing)
         else:
             raise MdtoolError(f"no sampler {sampler!r}: choose ddpm or ddim")
         return self.unscaled(decoded)

@@ -152,9 +152,9 @@ def test_tempered_noise_keeps_the_data_s_frequencies_and_loses_the_others() -> N
     network.variance[0, :, :4], network.variance[0, :, 4:] = 100.0, 1e-6
     noise = torch.randn(4, 3, 5, 12, generator=torch.Generator().manual_seed(7))
     labels = torch.zeros(4, dtype=torch.int64)
-    spectrum = network.tempered(noise, labels, 0.5, 0.1) @ dct_basis(12).T
+    spectrum = network.tempering(labels, 4, 12, 0.5, 0.1)(noise) @ dct_basis(12).T
     before = noise @ dct_basis(12).T
     torch.testing.assert_close(spectrum[..., :4], before[..., :4] * 0.5**1.001, atol=1e-5, rtol=0)
     assert float(spectrum[..., 4:].abs().max()) < 1e-6
-    torch.testing.assert_close(network.tempered(noise, labels, 1.0, 0.1), noise, atol=1e-5, rtol=0)
-    torch.testing.assert_close(network.tempered(noise, None, 0.5, 1.0), noise * 0.25, atol=1e-5, rtol=0)
+    torch.testing.assert_close(network.tempering(labels, 4, 12, 1.0, 0.1)(noise), noise, atol=1e-5, rtol=0)
+    torch.testing.assert_close(network.tempering(None, 4, 12, 0.5, 1.0)(noise), noise * 0.25, atol=1e-5, rtol=0)
