@@ -115,6 +115,18 @@ class RunConfig(Strict):
         return table_to_toml(self.model_dump(exclude_none=True))
 
 
+def read_run_config(run: Path) -> RunConfig:
+    """The settings of the run in a folder.
+
+    Raises:
+        MdtoolError: the folder is no run, or its settings are damaged.
+    """
+    path = run / "config.toml"
+    if not path.exists():
+        raise MdtoolError(f"{run} is not a run (it has no config.toml); make one with `mdtool train`")
+    return validated(RunConfig, read_toml(path), str(path))
+
+
 def preset_names() -> list[str]:
     """All presets that come with mdtool."""
     folder = resources.files("mdtool") / "presets"
@@ -216,7 +228,9 @@ def validated(model: type[Model], values: dict[str, Any], where: str) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the settings"
-        raise MdtoolError(f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}") from error
+        unknown = first["type"] == "extra_forbidden"
+        told = "there is no such setting" if unknown else first["msg"].removeprefix("Value error, ")
+        raise MdtoolError(f"{where}: {key}: {told}") from error
 
 
 def table_to_toml(table: dict[str, Any]) -> str:

@@ -32,7 +32,11 @@ from mdtool.errors import MdtoolError
 
 
 class _Verbs(typer.core.TyperGroup):
-    """The command table, which tells of Ctrl-C as of any other end: typer would leave without a word."""
+    """The command table, from recordings to reports; it tells of Ctrl-C, where typer would leave without a word."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Groups first: they are where motion and weights come in, and typer would put them last."""
+        return sorted(super().list_commands(ctx), key=lambda name: not hasattr(self.commands[name], "commands"))
 
     def invoke(self, ctx: Any) -> Any:
         try:

@@ -13,7 +13,8 @@ from mdtool.cli.terminal import say
 
 def demo(
     data: Annotated[
-        list[Path] | None, typer.Argument(help="BVH folders or archives to learn from; synthetic motion when none.")
+        list[Path] | None,
+        typer.Argument(metavar="DATA", help="BVH folders or archives to learn from; synthetic motion when none."),
     ] = None,
     labels: Annotated[list[Path] | None, typer.Option(help="CSV with the clips' actions and splits.")] = None,
     fps: Annotated[float, typer.Option(callback=finite, help="Frame rate to work at.")] = 20.0,
@@ -34,10 +35,12 @@ def demo(
     from mdtool.cli.render import render
     from mdtool.cli.sample import sample
     from mdtool.cli.train import train
+    from mdtool.config import load_preset
     from mdtool.errors import MdtoolError
 
     if labels and not data:
         raise MdtoolError("--labels is for BVH recordings: name their folders or archives too")
+    load_preset(preset)  # now, not when the recogniser is trained
     console = Console(markup=False)
     started_s = time.monotonic()
     motions, judge, run = out / "motions.h5", out / "runs" / "recogniser", out / "runs" / preset

@@ -126,14 +126,13 @@ def _dry_run(
 
 def _config(run: Path | None, console: Console) -> RunConfig:
     """A run's settings, read without loading torch."""
-    from mdtool.config import RunConfig, read_toml, validated
+    from mdtool.config import read_run_config
 
     if run is None:
         from mdtool.training.run import newest_run
 
         run = newest_run(Path("runs"), makes_motion=True, console=console)
-    path = run / "config.toml"
-    return validated(RunConfig, read_toml(path), str(path))
+    return read_run_config(run)
 
 
 def _edit(

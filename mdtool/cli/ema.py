@@ -12,9 +12,9 @@ from mdtool.cli.terminal import say, say_next
 
 
 def ema(
-    run: Annotated[Path, typer.Argument(help="Run folder that tracked power-function averages.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder that tracked power-function averages.")],
     more: Annotated[
-        list[float] | None, typer.Argument(callback=finite, metavar="[LENGTH]...", help="Further lengths.")
+        list[float] | None, typer.Argument(callback=finite, metavar="LENGTH", help="Further lengths.")
     ] = None,
     length: Annotated[
         list[float] | None,

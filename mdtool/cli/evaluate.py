@@ -36,7 +36,8 @@ ALL, LAST = "all", "last"
 
 def evaluate(
     target: Annotated[
-        Path | None, typer.Argument(help="Run folder, or motion file; the newest run under runs/ by default.")
+        Path | None,
+        typer.Argument(metavar="TARGET", help="Run folder, or motion file; the newest run under runs/ by default."),
     ] = None,
     data: Annotated[Path, typer.Option(help="Motion file of recordings to compare with.")] = DEFAULT_DATA,
     recogniser: Annotated[

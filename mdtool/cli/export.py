@@ -62,7 +62,7 @@ _ONLY_FOR = {
 
 
 def export(
-    file: Annotated[Path, typer.Argument(help="Motion file.")] = Path("sample.h5"),
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Motion file.")] = Path("sample.h5"),
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write: .glb, .bvh, .npz or .csv; FILE's name + .glb.")
     ] = None,
@@ -77,9 +77,7 @@ def export(
     units: Annotated[Unit | None, typer.Option(help="BVH and CSV: of lengths; cm in BVH, m in CSV.")] = None,
     columns: Annotated[
         Columns | None,
-        typer.Option(
-            help="CSV: joint positions, rotations (quaternions), or both; only with rotations can it be read back. both"
-        ),
+        typer.Option(help="CSV: joint positions, rotations (quaternions, which reading it back needs), or both; both."),
     ] = None,
     body: Annotated[
         Path | None,

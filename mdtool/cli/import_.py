@@ -22,7 +22,7 @@ _Fps = Annotated[
 
 @app.command()
 def mdm(
-    file: Annotated[Path, typer.Argument(help="MDM's model….pt, or a state of pytorch_ema.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="MDM's model….pt, or a state of pytorch_ema.")],
     out: _Out = None,
     args: Annotated[Path | None, typer.Option(help="MDM's args.json; the one beside FILE by default.")] = None,
     ema: Annotated[
@@ -68,7 +68,9 @@ def mdm(
 
 @app.command()
 def recogniser(
-    file: Annotated[Path, typer.Argument(help="uestc_rot6d_stgcn.tar, humanact12_gru.tar, or one trained likewise.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="uestc_rot6d_stgcn.tar, humanact12_gru.tar, or one trained likewise.")
+    ],
     out: _Out = None,
     actions: _Actions = None,
     fps: _Fps = None,

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def info(path: Annotated[Path, typer.Argument(help="Motion file, run, folder of runs, or results.json.")]) -> None:
+def info(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Motion file, run, folder of runs, or results.json.")],
+) -> None:
     """Describe any of mdtool's files."""
     from rich.console import Console
 
@@ -77,6 +79,7 @@ def _runs(path: Path, runs: list[Path], console: Console) -> None:
     from mdtool.training.checkpoint import RunFolder
 
     table, damaged = Table("run", "method", "preset", "steps", title=f"{path}: {counted(len(runs), 'run')}"), []
+    whole = []
     for folder in map(RunFolder, runs):
         try:
             config = folder.read_config()
@@ -85,10 +88,12 @@ def _runs(path: Path, runs: list[Path], console: Console) -> None:
             continue
         steps = f"{folder.newest_step() if folder.steps() else 0:,} of {config.train.steps:,}"
         table.add_row(folder.path.name, config.method, config.preset, steps)
+        whole.append(folder.path)
     console.print(table)
     for problem in damaged:
         say(console, problem, "yellow")
-    say_next(console, "mdtool", "info", runs[0])
+    if whole:
+        say_next(console, "mdtool", "info", whole[0])
 
 
 def _run(path: Path, console: Console) -> None:

@@ -18,5 +18,6 @@ def finite(param: typer.CallbackParam, value: Any) -> Any:
 
     for number in value if isinstance(value, list | tuple) else [value]:
         if number is not None and not math.isfinite(number):
-            raise MdtoolError(f"{param.metavar or param.opts[0]} must be a finite number, not {number}")
+            name = next((word for word in param.opts if word.startswith("-")), param.metavar)
+            raise MdtoolError(f"{name} must be a finite number, not {number}")
     return value

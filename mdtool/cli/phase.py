@@ -15,7 +15,9 @@ def phase(
     number: Annotated[int, typer.Argument(metavar="1|2|3", min=1, max=3, help="Which phase.")],
     data: Annotated[
         list[str] | None,
-        typer.Argument(help="UESTC folder, BVH folders or archives, or a motion file; synthetic motion when none."),
+        typer.Argument(
+            metavar="DATA", help="UESTC folder, BVH folders or archives, or a motion file; synthetic motion when none."
+        ),
     ] = None,
     labels: Annotated[list[str] | None, typer.Option(help="CSV with the actions and splits of BVH clips.")] = None,
     steps: Annotated[

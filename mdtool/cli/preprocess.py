@@ -47,7 +47,7 @@ class Split(StrEnum):
 
 @app.command()
 def bvh(
-    sources: Annotated[list[Path], typer.Argument(metavar="SRC...", help="Folders, .zip, .tar.xz, .tar.gz or .bvh.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="SRC", help="Folders, .zip, .tar.xz, .tar.gz or .bvh.")],
     labels: Annotated[
         list[Path] | None,
         typer.Option(help="CSV with columns path and action (and split, subject, skip_first, quality); repeatable."),
@@ -122,7 +122,7 @@ class Layout(StrEnum):
 @app.command()
 def synthetic(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="With --as: an empty folder for the raw files.")
+        Path | None, typer.Argument(metavar="DIR", help="With --as: an empty folder for the raw files.")
     ] = None,
     clips: Annotated[int, typer.Option(help="Clips per action.", min=1)] = 60,
     seed: Annotated[int, typer.Option(help="Seed of all variation.")] = 0,

@@ -9,7 +9,7 @@ import typer
 
 from mdtool.cli.preprocess import DEFAULT_OUT, Fps, Maps, Out, Split, TestFraction, WriteMap, gather_into, start_map
 
-Sources = Annotated[list[Path], typer.Argument(metavar="SRC...", help="Files, folders, .zip, .tar.xz or .tar.gz.")]
+Sources = Annotated[list[Path], typer.Argument(metavar="SRC", help="Files, folders, .zip, .tar.xz or .tar.gz.")]
 SplitOption = Annotated[
     Split,
     typer.Option("--split", help="auto: as the files say, else by fraction; fraction; or all clips to one split."),

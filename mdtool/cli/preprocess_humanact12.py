@@ -17,7 +17,7 @@ from mdtool.wording import counted
 def humanact12(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="Folder HumanAct12Poses; that in dataset or data by default."),
+        typer.Argument(metavar="DIR", help="Folder HumanAct12Poses; that in dataset or data by default."),
     ] = None,
     out: Out = DEFAULT_OUT,
     fps: Annotated[

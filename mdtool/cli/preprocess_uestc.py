@@ -41,7 +41,7 @@ class Cameras(StrEnum):
 
 def uestc(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="Folder of UESTC; dataset/uestc or data/uestc by default.")
+        Path | None, typer.Argument(metavar="DIR", help="Folder of UESTC; dataset/uestc or data/uestc by default.")
     ] = None,
     out: Out = DEFAULT_OUT,
     view: Annotated[

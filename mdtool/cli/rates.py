@@ -12,7 +12,9 @@ from mdtool.cli.terminal import progress_bar, say, say_next
 
 
 def rates(
-    run: Annotated[Path, typer.Argument(help="Run of a generator; one without a time axis is lifted by slerp.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Run of a generator; one without a time axis is lifted by slerp.")
+    ],
     data: Annotated[Path, typer.Option(help="Recordings at their own frame rates.")] = Path("motions.h5"),
     features: Annotated[
         Path | None, typer.Option(help="Run of clip-features, for clip-FID; without it reconstruction alone.")

@@ -46,7 +46,7 @@ class RendererChoice(StrEnum):
 
 
 def render(
-    file: Annotated[Path, typer.Argument(help="Motion file.")] = Path("sample.h5"),
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Motion file.")] = Path("sample.h5"),
     out: Annotated[
         Path | None,
         typer.Option(help="File to write: .mp4, .webm, .gif, .webp, .png or .html; FILE's name + .mp4 by default."),

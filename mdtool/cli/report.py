@@ -15,7 +15,11 @@ from mdtool.wording import file_size
 def report(
     target: Annotated[
         list[Path] | None,
-        typer.Argument(help="Runs, folders of runs, or results files of runs; runs/ by default.", show_default=False),
+        typer.Argument(
+            metavar="TARGET",
+            help="Runs, folders of runs, or results files of runs; runs/ by default.",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
         Path, typer.Option(help="Folder to write, or an .html file: one page with plots and samples to play.")

@@ -13,7 +13,7 @@ from mdtool.wording import counted
 
 
 def resample(
-    source: Annotated[Path, typer.Argument(help="Motion file.")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="Motion file.")],
     fps: Annotated[float, typer.Option(callback=finite, min=1, max=1000, help="Frames per second of the result.")],
     out: Annotated[Path, typer.Option(help="Motion file to write.")] = Path("resampled.h5"),
     method: Annotated[

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def sample(
-    run: Annotated[Path | None, typer.Argument(help="Run folder; the newest under runs/ by default.")] = None,
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="Run folder; the newest under runs/ by default.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Motion file to write.")] = Path("sample.h5"),
     action: Annotated[
         list[str] | None, typer.Option(help="Action to make; repeat for several; all by default.")

@@ -23,7 +23,7 @@ DEFAULT_PRESET = {
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Motion file to learn from.")] = Path("motions.h5"),
+    data: Annotated[Path, typer.Argument(metavar="FILE", help="Motion file to learn from.")] = Path("motions.h5"),
     method: Annotated[
         str | None,
         typer.Option(
@@ -33,7 +33,7 @@ def train(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="small, thesis, mdm-a2m, edm-tiny, edm-base, recogniser …, or a .toml file."),
+        typer.Option(help="small, thesis, mdm-a2m, edm-base …, or a .toml file; the one of the method by default."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/PRESET by default.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,

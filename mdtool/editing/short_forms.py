@@ -12,7 +12,7 @@ from mdtool.errors import MdtoolError
 FORMS = {
     "refine": ("FILE", "clean a noisy recording"),
     "complete": ("FILE", "make up what --joints leaves out"),
-    "inbetween": ("FILE OTHER", "from the last pose of one clip to the first of another"),
+    "inbetween": ("FILE OTHER", "go from the last pose of one clip to the first of another"),
     "blend": ("FILE OTHER", "go over from one clip into another"),
     "path": ("FILE CSV", "follow a path: columns frame,x,z, in metres"),
 }

@@ -107,7 +107,10 @@ def evaluate(
     if isinstance(tested, MotionSet):
         count = count_of_samples(tested, recogniser.frames, count, notes)
     if count < FEWEST or not len(seeds):
-        raise MdtoolError(f"an evaluation needs at least one seed and {FEWEST} motions per set, here {count}")
+        raise MdtoolError(
+            f"an evaluation needs at least one seed and {FEWEST} motions per set, here {count}: "
+            "ask for more with --count, or sample more"
+        )
     require_memory(count, recogniser.frames)
     pools = {split: pool(recordings, split, actions if rules.by_action else None) for split in splits}
     for split, clips in pools.items():

@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from mdtool.atomic import replacing, unwritable, write_bytes, write_text
-from mdtool.config import RunConfig, read_toml, validated
+from mdtool.config import RunConfig, read_run_config
 from mdtool.errors import MdtoolError
 from mdtool.motion.file import file_sha256
 from mdtool.npz_archive import open_npz
@@ -56,9 +56,7 @@ class RunFolder:
         Raises:
             MdtoolError: the folder is no run, or its settings are damaged.
         """
-        if not self.config_path.exists():
-            raise MdtoolError(f"{self.path} is not a run (it has no config.toml); make one with `mdtool train`")
-        return validated(RunConfig, read_toml(self.config_path), str(self.config_path))
+        return read_run_config(self.path)
 
     def write_config(self, config: RunConfig) -> None:
         """Store the settings."""
@@ -138,7 +136,9 @@ class RunFolder:
         step = self.newest_step() if step is None else step
         there = self.tracks(step)
         if not there:
-            raise MdtoolError(f"{self.path} has no weights of step {step}: choose from {self.steps()}")
+            raise MdtoolError(
+                f"{self.path} has no weights of step {step}: choose from {', '.join(map(str, self.steps()))}"
+            )
         track = track or max(there, key=lambda name: float(name.partition(":")[2] or 0))
         if track not in there:
             raise MdtoolError(f"{self.path} has no weights {track!r}: choose from {', '.join(there)}")

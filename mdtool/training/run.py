@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from mdtool.atomic import require_writable
 from mdtool.config import RunConfig, validated
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Classifier, Method, SequenceLearner, Trainable
@@ -187,6 +188,7 @@ def _state_to_resume(config: RunConfig, folder: RunFolder) -> dict[str, Any] | N
     if not folder.config_path.exists():
         if folder.path.is_dir() and any(folder.path.iterdir()):
             raise MdtoolError(f"{folder.path} holds files but no run: choose another --out")
+        require_writable(folder.config_path)
         return None
     before = folder.read_config()
     changed = [name for name in differing_keys(before, config) if name != "train.steps"]

@@ -238,6 +238,7 @@ def test_a_file_without_a_name(run: Run, words: str) -> None:
     "words",
     [
         "sample --guidance nan",
+        "sample --guide-between 1 nan",
         "sample --seconds inf",
         "evaluate --guidance inf",
         "train --ema nan",
@@ -248,7 +249,7 @@ def test_a_file_without_a_name(run: Run, words: str) -> None:
 )
 def test_numbers_that_are_not_finite(run: Run, words: str) -> None:
     told = run(*words.split())
-    option = next((word for word in reversed(words.split()) if word.startswith("--")), "[LENGTH]...")
+    option = next((word for word in reversed(words.split()) if word.startswith("--")), "LENGTH")
     assert f"{option} must be a finite number, not {words.split()[-1]}" in told
 
 
@@ -315,6 +316,11 @@ def test_ctrl_c_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
 
 def test_labels_of_a_demo_without_recordings(run: Run) -> None:
     assert "--labels is for BVH recordings" in run("demo", "--labels", "labels.csv")
+
+
+def test_a_demo_of_no_preset_is_refused_before_it_begins(run: Run) -> None:
+    assert "no preset 'nothing'" in run("demo", "--preset", "nothing")
+    assert not Path("demo").exists()
 
 
 def test_threads_count_for_every_way_of_resampling(run: Run, motions: Path) -> None:

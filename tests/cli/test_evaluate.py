@@ -114,7 +114,7 @@ def test_a_kept_step_can_be_scored(place: Path) -> None:
     words = ("evaluate", "--seeds", "1", "--count", "8", "--split", "train", "--threads", "1")
     run(*words, "--checkpoint", "20")
     assert (results()["provenance"]["step"], results()["provenance"]["weights"]) == (20, "ema:0.9")
-    with pytest.raises(MdtoolError, match="no weights of step 7"):
+    with pytest.raises(MdtoolError, match="no weights of step 7: choose from 20"):
         run(*words, "--checkpoint", "7")
     with pytest.raises(MdtoolError, match="--checkpoint goes with a run"):
         run("evaluate", "sample.h5", "--checkpoint", "all")

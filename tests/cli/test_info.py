@@ -126,9 +126,10 @@ def test_a_folder_of_runs() -> None:
     motions = read_motions("motions.h5")
     for name in ("early", "late"):
         RunFolder(f"runs/{name}").write_config(resolve("debug", load_preset("debug"), Path("motions.h5"), motions))
-    Path("runs/spoilt").mkdir()
-    Path("runs/spoilt/config.toml").write_text("[train")
+    Path("runs/damaged").mkdir()
+    Path("runs/damaged/config.toml").write_text("[train")
     printed = done("info", "runs")
     assert [row[:3] for row in rows(printed)] == [["early", "mdm", "debug"], ["late", "mdm", "debug"]]
     assert "0 of 20" in printed
-    assert "runs/spoilt/config.toml is not a TOML file" in printed
+    assert "runs/damaged/config.toml is not a TOML file" in printed
+    assert printed.endswith("next: mdtool info runs/early\n")

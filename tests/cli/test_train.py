@@ -192,11 +192,19 @@ def test_damaged_runs_are_told(place: Path) -> None:
         (("--weighting", "max-snr"), "step_weighting"),
         (("--set", "train.ema=[]", "--switch-ema", 5), "needs an ema decay to switch to"),
         (("--precision", "fp8"), "train.precision"),
+        (("--set", "model.novel=3"), "mdm settings: novel: there is no such setting"),
     ],
 )
 def test_mistakes(place: Path, words: tuple, sentence: str) -> None:
     assert sentence in refused("train", *DEBUG, *words)
     assert not Path("runs").exists()
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mdtool.methods.mdm.MDM.fit_statistics", None)
+    assert "cannot write motions.h5/config.toml" in refused("train", *DEBUG, "--out", "motions.h5")
 
 
 def test_data_of_several_frame_rates_is_refused(place: Path) -> None:
