@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mdtool.errors import MdtoolError
+from mdtool.errors import MdtoolError, reason
 
 
 @contextmanager
@@ -77,8 +77,7 @@ def unwritable(path: Path, error: OSError) -> MdtoolError:
     """Turn the operating system's refusal to write `path` into a sentence."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
         return MdtoolError(f"cannot write {path}: the disk is full; free some space or choose another --out")
-    reason = error.strerror or str(error)
-    return MdtoolError(f"cannot write {path}: {reason}; choose another --out")
+    return MdtoolError(f"cannot write {path}: {reason(error)}; choose another --out")
 
 
 def _new_beside(path: Path) -> Path:

@@ -1,6 +1,11 @@
-"""The one exception a user of mdtool ever sees."""
+"""The one exception a user of mdtool ever sees, and what others say of files."""
 
 from __future__ import annotations
+
+
+def reason(error: Exception) -> str:
+    """Why a file could not be read, without its name, which the operating system would say again."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 class MdtoolError(Exception):

@@ -31,10 +31,10 @@ def open_npz(source: Path | bytes, limit_bytes: int = LIMIT_BYTES) -> Iterator[N
     try:
         # Opened here, since np.load leaves a damaged archive open.
         with open(source, "rb") if isinstance(source, Path) else io.BytesIO(source) as stream:
-            loaded = np.load(stream, allow_pickle=False)
-            if not isinstance(loaded, NpzFile):
-                raise ValueError("it is a single array and no archive")
-            with loaded:
+            if not zipfile.is_zipfile(stream):  # else numpy says how to load it unsafely
+                raise ValueError("it is no whole zip archive")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as loaded:
                 size = sum(member.file_size for member in loaded.zip.infolist()) if loaded.zip else 0
                 if size > limit_bytes:
                     raise ValueError(f"unpacked it takes {size / 2**30:.1f} GiB, more than it may")

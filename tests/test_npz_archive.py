@@ -35,7 +35,7 @@ def test_a_missing_file_and_objects_and_an_array_alone(tmp_path: Path) -> None:
         stored["a"]
     stream = io.BytesIO()
     np.save(stream, np.zeros(3))
-    with pytest.raises(ValueError, match="no archive"), open_npz(stream.getvalue()):
+    with pytest.raises(ValueError, match="no whole zip archive"), open_npz(stream.getvalue()):
         pass
 
 

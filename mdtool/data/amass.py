@@ -23,7 +23,7 @@ import numpy as np
 from mdtool.data.archives import Container, open_containers
 from mdtool.data.gather import Clip, Note, Reading, Skipped
 from mdtool.data.npz_motion import read_amass
-from mdtool.errors import MdtoolError
+from mdtool.errors import MdtoolError, reason
 from mdtool.motion.motion import TEST, TRAIN, Motion
 from mdtool.motion.resample import resample, resample_at
 
@@ -71,12 +71,12 @@ def read_index(index: Path, splits: Path) -> list[Segment]:
     Raises:
         MdtoolError: a file is missing or is not what its name says, or no segment is left.
     """
-    split_of: dict[str, str] = {}
-    for split in SPLIT_FILES:
-        split_of |= dict.fromkeys(_lines(splits / f"{split}.txt"), split)
     rows = csv.DictReader(_lines(index))
     if not set(_COLUMNS) <= set(rows.fieldnames or ()):
         raise MdtoolError(f"{index} is not HumanML3D's index: it needs the columns {', '.join(_COLUMNS)}")
+    split_of: dict[str, str] = {}
+    for split in SPLIT_FILES:
+        split_of |= dict.fromkeys(_lines(splits / f"{split}.txt"), split)
     segments = []
     for number, row in enumerate(rows, start=2):
         try:
@@ -225,5 +225,5 @@ def _lines(path: Path) -> list[str]:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise MdtoolError(f"cannot read {path}: {error}; it comes with HumanML3D") from error
+        raise MdtoolError(f"cannot read {path}: {reason(error)}; it comes with HumanML3D") from error
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mdtool.data.bvh import BvhRecording
-from mdtool.errors import MdtoolError
+from mdtool.errors import MdtoolError, reason
 from mdtool.motion.axes import BODY_VECTORS, BodyDirection
 from mdtool.motion.skeleton import JOINT_INDEX, JOINT_NAMES, PARENTS
 
@@ -160,7 +160,7 @@ def load_map(path: str | Path) -> SkeletonMap:
     try:
         return _parse_map(Path(path).read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise MdtoolError(f"cannot read the map {path}: {error}; write one with --write-map FILE") from error
+        raise MdtoolError(f"cannot read the map {path}: {reason(error)}; write one with --write-map FILE") from error
 
 
 @lru_cache(maxsize=1)

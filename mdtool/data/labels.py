@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mdtool.errors import MdtoolError
+from mdtool.errors import MdtoolError, reason
 from mdtool.motion.motion import TEST, TRAIN
 
 _COLUMNS = {
@@ -90,7 +90,7 @@ class LabelTable:
                     cells = {name: (row[column] or "").strip() for name, column in columns.items()}
                     self._add(cells, f"{path}, line {reader.line_num}")
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise MdtoolError(f"cannot read the labels {path}: {error}") from error
+            raise MdtoolError(f"cannot read the labels {path}: {reason(error)}") from error
 
     def _add(self, cells: dict[str, str], place: str) -> None:
         if not cells["path"]:

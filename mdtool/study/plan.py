@@ -122,7 +122,7 @@ class Settings:
         if self.steps == SMALL:
             return SMALL_STEPS
         if not self.steps.isdecimal() or not 10 <= int(self.steps) <= FULL_STEPS:
-            raise MdtoolError(f"steps must be {SMALL!r} or a number from 10 to {FULL_STEPS}, not {self.steps!r}")
+            raise MdtoolError(f"--steps must be {SMALL!r} or a number from 10 to {FULL_STEPS}, not {self.steps!r}")
         return int(self.steps)
 
     @property
@@ -279,6 +279,8 @@ def _preprocess(settings: Settings) -> tuple[str, ...]:
     out = ("--out", str(settings.motions))
     fps = ("--fps", f"{settings.fps or _RECORDED_FPS:g}")
     if not settings.data:
+        if settings.labels:
+            raise MdtoolError("--labels is for BVH recordings: name their folders or archives too")
         clips = ("--clips", str(SMALL_CLIPS)) if settings.steps == SMALL else ()
         return ("preprocess", "synthetic", *clips, *fps, *out)
     absent = [path for path in settings.data if not Path(path).exists()]

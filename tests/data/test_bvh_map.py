@@ -111,7 +111,7 @@ def test_a_wrong_map_is_told_in_one_sentence(tmp_path: Path, old: str, new: str,
 
 
 def test_a_missing_map_and_a_binary_one(tmp_path: Path) -> None:
-    with pytest.raises(MdtoolError, match=r"cannot read the map .*nowhere\.toml"):
+    with pytest.raises(MdtoolError, match=r"cannot read the map .*nowhere\.toml: No such file or directory; write one"):
         load_map(tmp_path / "nowhere.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(MdtoolError, match=r"cannot read the map .*binary\.toml"):

@@ -101,8 +101,13 @@ def test_a_recogniser_that_is_given_is_not_trained(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("steps", ["tiny", "9", "250001", "-5"])
 def test_lengths_that_make_no_sense_are_refused(tmp_path: Path, steps: str) -> None:
-    with pytest.raises(MdtoolError, match="steps must be 'small' or a number"):
+    with pytest.raises(MdtoolError, match="--steps must be 'small' or a number"):
         list(stages(1, Settings(tmp_path, steps=steps)))
+
+
+def test_labels_of_nothing_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MdtoolError, match="--labels is for BVH recordings: name their folders"):
+        list(stages(1, Settings(tmp_path, labels=("labels.csv",))))
 
 
 def test_a_folder_belongs_to_one_study(tmp_path: Path) -> None:
