@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mdtool.cli.options import Device, Threads
 from mdtool.cli.refusals import refuse_given
 from mdtool.cli.terminal import say
 
@@ -30,8 +31,8 @@ def bench(
     precision: Annotated[
         list[str] | None, typer.Option(help="fp32 and/or bf16; by default those that the device has in hardware.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
     drawing: Annotated[
         bool, typer.Option(help="Also time 60 frames at 720p, encoding included, and a GLB of 16 clips.")
     ] = True,

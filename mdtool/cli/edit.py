@@ -11,6 +11,7 @@ import typer
 
 from mdtool.cli.edit_requests import Asked, Request, compiled, of_values, read_all, tell
 from mdtool.cli.numbers import finite
+from mdtool.cli.options import Device, Threads, Weights
 from mdtool.cli.terminal import progress_bar, say, say_next
 from mdtool.wording import counted
 
@@ -55,9 +56,9 @@ def edit(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print problems, plan and report as JSON.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Try what seems infeasible.")] = False,
-    weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+    weights: Weights = None,
+    device: Device = "auto",
+    threads: Threads = None,
 ) -> None:
     """Edit generated or recorded motion: search for the noise whose motion does what a request says (DNO).
 

@@ -10,6 +10,7 @@ import typer
 
 from mdtool.cli.evaluate_edits import evaluate_edits
 from mdtool.cli.numbers import finite
+from mdtool.cli.options import Device, DiffusionSteps, Guidance, Sampler, Threads, Weights
 from mdtool.cli.refusals import refuse_given
 from mdtool.cli.terminal import say, say_next
 from mdtool.wording import counted
@@ -68,13 +69,10 @@ def evaluate(
             help="A kept step; or all steps, or the last, with all weights: into RUN/evaluations, and once only.",
         ),
     ] = None,
-    weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Diffusion steps; fewer is faster.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim or heun; the preset's own by default.")] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(callback=finite, help="Classifier-free guidance scale, 1 is off; the preset's own by default."),
-    ] = None,
+    weights: Weights = None,
+    steps: DiffusionSteps = None,
+    sampler: Sampler = None,
+    guidance: Guidance = None,
     temperature: Annotated[
         float | None,
         typer.Option(callback=finite, min=0, max=1, help="Scale of ddpm's step noise; the preset's own by default."),
@@ -85,8 +83,8 @@ def evaluate(
             envvar="MDTOOL_BODY", help="SMPL, SMPL-H or SMPL-X file or folder, for the limbs of a run's raw shapes."
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
 ) -> None:
     """Score motions: distribution metrics through a recogniser, and a physical card.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mdtool.cli.numbers import finite
+from mdtool.cli.options import Device, Threads
 from mdtool.cli.terminal import say, say_next, typed
 
 
@@ -36,8 +37,8 @@ def phase(
         bool, typer.Option(help="In phase 2: min-SNR and decay weighting, and Switch EMA, beside the thesis's runs.")
     ] = True,
     ranks: Annotated[int, typer.Option(min=1, help="Processes that share training and evaluation (one per GPU).")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
 ) -> None:
     """Preprocess, train, evaluate every checkpoint, and write the tables and figures of a phase of the thesis.
 

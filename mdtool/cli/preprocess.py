@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mdtool.cli.numbers import finite
-from mdtool.cli.terminal import say, say_next, typed
+from mdtool.cli.terminal import progress_bar, say, say_next, typed
 from mdtool.wording import counted
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def synthetic(
 
 def _write_raw(console: Console, layout: Layout, folder: Path, clips: int, seed: int, out: Path | None) -> None:
     """Make the raw files of a data set, and the motions that went into them if asked for."""
-    from rich.progress import Progress
+    from itertools import count
 
     from mdtool.atomic import require_writable
     from mdtool.data.synthetic.raw_amass import write_raw_amass
@@ -193,18 +193,18 @@ def _write_raw(console: Console, layout: Layout, folder: Path, clips: int, seed:
     if out is not None:
         require_writable(out)
     actions = UESTC_ACTIONS if layout is Layout.uestc else HUMANACT12_ACTIONS
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("performing", total=len(actions) * clips)
+    done = count(1)
+    with progress_bar(console, "performing") as show:
 
-        def show() -> None:
-            bar.advance(task)
+        def performed() -> None:
+            show(next(done), len(actions) * clips)
 
         if layout is Layout.uestc:
-            motions = [video.motion for video in write_raw_uestc(folder, clips, seed, show)]
+            motions = [video.motion for video in write_raw_uestc(folder, clips, seed, performed)]
         elif layout is Layout.amass:
-            motions = write_raw_amass(folder, clips, seed, show)
+            motions = write_raw_amass(folder, clips, seed, performed)
         else:
-            motions = write_raw_humanact12(folder, clips, seed, show)
+            motions = write_raw_humanact12(folder, clips, seed, performed)
     say(
         console,
         f"wrote {folder}: {counted(len(motions), 'clip')} of stand-ins for {len(actions)} actions, "

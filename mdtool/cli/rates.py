@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mdtool.cli.numbers import finite
+from mdtool.cli.options import Threads, Weights
 from mdtool.cli.terminal import progress_bar, say, say_next
 
 
@@ -34,10 +35,10 @@ def rates(
         float | None,
         typer.Option(callback=finite, min=1, help="Rate at which clip-FID's motions are made, to be lifted by slerp."),
     ] = None,
-    weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
+    weights: Weights = None,
     seed: Annotated[int, typer.Option(help="First seed of samples and clips.")] = 0,
     out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("rates.json"),
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+    threads: Threads = None,
 ) -> None:
     """Score a run at every frame rate: clip-FID beside its floor, reconstruction of train and unseen recordings.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mdtool.cli.refusals import refuse_given
-from mdtool.cli.terminal import say, say_next
+from mdtool.cli.terminal import progress_bar, say, say_next
 from mdtool.wording import file_size
 
 
@@ -32,7 +32,6 @@ def report(
     thesis are checked against what was measured. Evaluate first: `mdtool evaluate RUN --checkpoint all`.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from mdtool.atomic import require_writable
     from mdtool.report.claims import check_claims
@@ -51,10 +50,8 @@ def report(
         say_next(console, "open", out)
         return
     require_writable(out / "report.md")
-    columns = (TextColumn("drawing poses"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("drawing", total=None)
-        written = write_report(out, study, jobs, lambda done, total: bar.update(task, completed=done, total=total))
+    with progress_bar(console, "drawing poses") as show:
+        written = write_report(out, study, jobs, show)
     if out / "claims.md" in written:
         for claim in check_claims(study):
             say(console, f"({claim.name}) {claim.sentence}: {claim.verdict}. {claim.evidence}")

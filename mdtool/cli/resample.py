@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mdtool.cli.numbers import finite
+from mdtool.cli.options import Threads
 from mdtool.cli.terminal import progress_bar, say, say_next
 from mdtool.wording import counted
 
@@ -21,7 +22,7 @@ def resample(
     ] = "slerp",
     run: Annotated[Path | None, typer.Option(help="Run with a time axis, for --method nerm.")] = None,
     clip: Annotated[list[int] | None, typer.Option(help="Clip; repeat for several; all by default.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+    threads: Threads = None,
 ) -> None:
     """Change the frame rate of motions, by interpolation or through a field that has learnt how people move.
 

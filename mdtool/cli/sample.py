@@ -9,7 +9,8 @@ import typer
 
 from mdtool.cli.grids import asked_grids
 from mdtool.cli.numbers import finite
-from mdtool.cli.terminal import say, say_next
+from mdtool.cli.options import Device, DiffusionSteps, Guidance, Sampler, Threads, Weights
+from mdtool.cli.terminal import progress_bar, say, say_next
 from mdtool.wording import counted
 
 if TYPE_CHECKING:
@@ -31,12 +32,9 @@ def sample(
     count: Annotated[int, typer.Option(min=1, help="Number of motions, spread evenly over the actions.")] = 16,
     seed: Annotated[int, typer.Option(help="Sample i of a seed is the same motion in any batch.")] = 0,
     first: Annotated[int, typer.Option(min=0, help="Index of the first sample of the seed.")] = 0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Diffusion steps; fewer is faster.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="ddpm, ddim or heun; the preset's own by default.")] = None,
-    guidance: Annotated[
-        float | None,
-        typer.Option(callback=finite, help="Classifier-free guidance scale, 1 is off; the preset's own by default."),
-    ] = None,
+    steps: DiffusionSteps = None,
+    sampler: Sampler = None,
+    guidance: Guidance = None,
     temperature: Annotated[
         float | None,
         typer.Option(
@@ -72,23 +70,23 @@ def sample(
     times: Annotated[
         Path | None, typer.Option(help="File of instants in seconds, in any order, to make the poses of.")
     ] = None,
-    weights: Annotated[str | None, typer.Option(help="raw, or ema:DECAY; the slowest EMA by default.")] = None,
+    weights: Weights = None,
     batch: Annotated[int, typer.Option(min=1, help="Motions per network call.")] = 64,
     stream: Annotated[
         bool, typer.Option("--stream", help="One motion at a time, each into a file of its own as it comes; timed.")
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
 ) -> None:
     """Make motions with a trained run.
 
     `torchrun --nproc-per-node 4 -m mdtool sample …` shares the batches among four processes; the motions are the same.
     """
     import time
+    from functools import partial
     from itertools import cycle, islice
 
     from rich.console import Console
-    from rich.progress import Progress
 
     from mdtool.atomic import require_writable
     from mdtool.errors import MdtoolError
@@ -97,6 +95,7 @@ def sample(
     from mdtool.training.distributed import join
     from mdtool.training.run import load_generator, newest_run
 
+    guided = _wants_guide(autoguidance, guide, guide_between)
     grids = asked_grids(out, frames, fps or [], seconds, times)
     for grid in grids:
         require_writable(grid.out)
@@ -104,36 +103,27 @@ def sample(
     console = Console(markup=False, quiet=not ranks.first)
     run = run or newest_run(Path("runs"), makes_motion=True, console=console)
     generator = load_generator(run, weights, where, ranks)
-    generator.options = {
-        "steps": steps, "sampler": sampler, "guidance": guidance, "temperature": temperature, "churn": churn,
-    }  # fmt: skip
-    if (autoguidance is None) != (guide is None):
-        raise MdtoolError("--autoguidance and --guide go together: a scale, and the step to guide away from")
-    if guide_between is not None:
-        if guide is None:
-            raise MdtoolError("--guide-between says where --guide is asked: name a step with --guide")
-        if not 0 <= guide_between[0] < guide_between[1]:
-            raise MdtoolError("--guide-between needs two noise levels, the lower first, such as 0.1 5")
-    if guide is not None:
+    sampling: dict[str, Any] = {
+        "steps": steps,
+        "sampler": sampler,
+        "guidance": guidance,
+        "temperature": temperature,
+        "churn": churn,
+    }
+    generator.options = {**sampling}
+    if guided:
         if not generator.method.autoguides:
             raise MdtoolError(f"{run}: its method takes no --autoguidance")
         weaker = load_generator(run, weights, where, step=guide).method
         generator.method.guide_by(lambda: weaker)
         generator.options |= {"autoguidance": autoguidance, "guide_between": guide_between}
-    if action and not generator.conditional:
-        raise MdtoolError(f"{run} was trained without actions: leave out --action")
-    for name in action or []:
-        if name not in generator.actions:
-            raise MdtoolError(f"unknown action {name!r}: {run} knows {', '.join(generator.actions)}")
-    labels = [generator.actions.index(name) for name in action or generator.actions] if generator.conditional else [-1]
-    wanted = islice(cycle(labels), count)
+    wanted = islice(cycle(_labels(generator, run, action or [])), count)
     if count <= batch * (ranks.world - 1):
         few = f"{counted(count, 'motion')} in batches of {batch}"
         say(console, f"note: {few} leave ranks idle; a smaller --batch gives them work")
     origin = provenance(
         run=str(run), weights=generator.weights, checkpoint_sha256=generator.sha256, seed=seed, first=first,
-        steps=steps, sampler=sampler, guidance=guidance, temperature=temperature, churn=churn,
-        autoguidance=autoguidance, guide=guide, guide_between=guide_between,
+        **sampling, autoguidance=autoguidance, guide=guide, guide_between=guide_between,
     )  # fmt: skip
     if stream:
         if fps or seconds is not None or times is not None:
@@ -152,8 +142,7 @@ def sample(
     actions = list(wanted)
     for grid, length in zip(grids, lengths, strict=True):
         started_s = time.monotonic()
-        with Progress(console=console, transient=True) as progress:
-            task = progress.add_task("sampling", total=count)
+        with progress_bar(console, "sampling") as show:
             try:
                 motions = generator.sample(
                     actions,
@@ -162,7 +151,7 @@ def sample(
                     batch,
                     length,
                     keep_noise=True,
-                    progress=lambda done, task=task, progress=progress: progress.update(task, completed=done),  # type: ignore[misc]
+                    progress=partial(show, total=count),
                     fps=grid.fps,
                     times_s=grid.times_s,
                 )
@@ -179,6 +168,41 @@ def sample(
         )
     ranks.leave()
     say_next(console, "mdtool", "render", grids[0].out, "--out", "video.mp4")
+
+
+def _wants_guide(scale: float | None, step: int | None, between: tuple[float, float] | None) -> bool:
+    """Whether an earlier step of the run is to guide.
+
+    Raises:
+        MdtoolError: --autoguidance, --guide and --guide-between do not go together.
+    """
+    from mdtool.errors import MdtoolError
+
+    if (scale is None) != (step is None):
+        raise MdtoolError("--autoguidance and --guide go together: a scale, and the step to guide away from")
+    if between is not None and step is None:
+        raise MdtoolError("--guide-between says where --guide is asked: name a step with --guide")
+    if between is not None and not 0 <= between[0] < between[1]:
+        raise MdtoolError("--guide-between needs two noise levels, the lower first, such as 0.1 5")
+    return step is not None
+
+
+def _labels(generator: Generator, run: Path, action: list[str]) -> list[int]:
+    """Labels of the actions that were asked for, or of all; -1 where there are none.
+
+    Raises:
+        MdtoolError: an action that the run does not know.
+    """
+    from mdtool.errors import MdtoolError
+
+    if not generator.conditional:
+        if action:
+            raise MdtoolError(f"{run} was trained without actions: leave out --action")
+        return [-1]
+    for name in action:
+        if name not in generator.actions:
+            raise MdtoolError(f"unknown action {name!r}: {run} knows {', '.join(generator.actions)}")
+    return [generator.actions.index(name) for name in action or generator.actions]
 
 
 def _stream(

@@ -48,7 +48,8 @@ def progress_bar(console: Console, what: str) -> Iterator[ShowProgress]:
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     note_column = TextColumn("{task.fields[note]}")
-    with Progress(TextColumn(what), *columns, note_column, console=console, transient=True) as bar:
+    silent = not console.is_terminal  # where a bar would leave an empty line
+    with Progress(TextColumn(what), *columns, note_column, console=console, transient=True, disable=silent) as bar:
         task = bar.add_task(what, total=None, note="")
 
         def show(done: int, total: int, note: str = "") -> None:

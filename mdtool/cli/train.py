@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mdtool.cli.numbers import finite
+from mdtool.cli.options import Device, Threads
 from mdtool.cli.terminal import say, say_next
 
 DEFAULT_PRESET = {
@@ -63,8 +64,8 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. model.layers=4.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, or cuda.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores by default.")] = None,
+    device: Device = "auto",
+    threads: Threads = None,
 ) -> None:
     """Train a generator (or the recogniser) on a motion file.
 
