@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mdtool.training.run import LoadedRecogniser
 
 
-DEFAULT_DATA = Path("motions.h5")
+DEFAULT_DATA, DEFAULT_OUT = Path("motions.h5"), Path("results.json")
 ALL, LAST = "all", "last"
 """Words for every checkpoint, and for those of the newest step; each result goes into the run's folder."""
 
@@ -61,7 +61,7 @@ def evaluate(
     before: Annotated[
         Path | None, typer.Option(help="What an edited TARGET was made of: compare clip by clip, without a recogniser.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Results file to write.")] = Path("results.json"),
+    out: Annotated[Path, typer.Option(help="Results file to write.")] = DEFAULT_OUT,
     checkpoint: Annotated[
         str | None,
         typer.Option(
@@ -111,6 +111,10 @@ def evaluate(
     into_run = checkpoint in (ALL, LAST)
     if checkpoint is not None and not into_run and not checkpoint.isdecimal():
         raise MdtoolError(f"--checkpoint must be a step, {ALL} or {LAST}, not {checkpoint!r}")
+    if into_run:
+        refuse_given(
+            {"--out": out != DEFAULT_OUT}, f"means nothing with --checkpoint {checkpoint}: results go into RUN"
+        )
     if not data.exists() and data != DEFAULT_DATA:
         raise MdtoolError(f"no such file: {data}; give the recordings to compare with as --data")
     chosen = [rules_named(name) for name in dict.fromkeys(protocol or [OURS.name])]

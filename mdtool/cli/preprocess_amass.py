@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mdtool.cli.preprocess import DEFAULT_OUT, Fps, Out, TestFraction, reading_bar, summarise
+from mdtool.cli.refusals import refuse_given
 from mdtool.cli.terminal import say
 
 
@@ -72,7 +73,10 @@ def amass(
     if index is None and (folder / "index.csv").is_file():
         index = folder / "index.csv"
     segments = None
-    if index is not None:
+    if index is None:
+        of_index = {"--splits": splits, "--held-out": held_out != HeldOut.test, "--stride": stride != Stride.exact}
+        refuse_given(of_index, f"is for HumanML3D's segments, and {folder} has no index.csv: name it with --index")
+    else:
         if fps is not None and fps != INDEX_FPS:
             raise MdtoolError(f"the index counts frames at {INDEX_FPS} fps: leave out --fps, or --index")
         segments = read_index(index, splits or index.parent)

@@ -9,7 +9,11 @@ import typer
 
 from mdtool.cli.numbers import finite
 from mdtool.cli.options import Threads, Weights
+from mdtool.cli.refusals import refuse_given
 from mdtool.cli.terminal import progress_bar, say, say_next
+
+_CLIPS = 4000
+"""Per side of clip-FID, when the caller does not say."""
 
 
 def rates(
@@ -23,7 +27,7 @@ def rates(
     fps: Annotated[
         list[float] | None, typer.Option(callback=finite, min=1, help="Rates; 20, 40, 60, 100, 120 by default.")
     ] = None,
-    count: Annotated[int, typer.Option(min=40, max=1_000_000, help="Clips per side of clip-FID.")] = 4000,
+    count: Annotated[int, typer.Option(min=40, max=1_000_000, help="Clips per side of clip-FID.")] = _CLIPS,
     split: Annotated[
         str, typer.Option(help="Recordings that clip-FID compares with: train, test (as published), or both.")
     ] = "both",
@@ -64,6 +68,11 @@ def rates(
     from mdtool.training.run import load_generator, load_method
 
     splits = splits_named(split)
+    if features is None:
+        of_clip_fid = {
+            "--count": count != _CLIPS, "--split": split != "both", "--repeats": repeats != 1, "--lift-from": lift_from,
+        }  # fmt: skip
+        refuse_given(of_clip_fid, "is of clip-FID, which needs --features")
     require_writable(out)
     prepare("cpu", threads)
     recordings, console = read_motions(data), Console(markup=False)

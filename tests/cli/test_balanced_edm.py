@@ -146,6 +146,10 @@ def test_raw_shapes_are_measured_by_a_body_model(line: dict[str, str]) -> None:
         (("train", "--method", "balanced-edm", "--set", "model.frames=63", "--out", "runs/x"), "multiple of 4"),
         (("preprocess", "amass", "nowhere"), "no such file or folder"),
         (("preprocess", "amass", "raw", "--fps", 30), "leave out --fps"),
+        (
+            ("preprocess", "amass", "runs", "--stride", "humanml3d"),
+            "--stride is for HumanML3D's segments, and runs has",
+        ),
         (("preprocess", "synthetic", "--as", "amass", "raw"), "exists already"),
     ],
 )

@@ -159,6 +159,7 @@ def test_protocols_side_by_side_have_a_file_each(place: Path) -> None:
     ("words", "message"),
     [
         (["missing.h5"], "no such file: missing.h5"),
+        (["--checkpoint", "last", "--out", "some.json"], "--out means nothing with --checkpoint last"),
         (["sample.h5", "--steps", "4"], "--steps goes with a run, and sample.h5 is a motion file"),
         (["runs/deubg", "--steps", "4"], "no such file: runs/deubg"),
         (["--split", "validation"], "train, test or both"),

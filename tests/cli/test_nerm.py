@@ -152,6 +152,8 @@ def test_parts_are_trained_and_used(place: Path) -> None:
     assert lifted["clip_fid"][0]["clip_fid_ci95"] > 0
     assert "reconstruction_train" not in lifted
     assert "is asked for no reconstruction" in refused("rates", "runs/field", "--fits", 0)
+    for words in (("--count", 40), ("--repeats", 2), ("--lift-from", 20), ("--split", "test")):
+        assert f"{words[0]} is of clip-FID, which needs --features" in refused("rates", "runs/field", *words)
 
 
 @pytest.mark.parametrize(
