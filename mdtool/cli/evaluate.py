@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mdtool.cli.evaluate_checkpoints import ALL, LAST, evaluate_checkpoints
 from mdtool.cli.evaluate_edits import evaluate_edits
 from mdtool.cli.numbers import finite
 from mdtool.cli.options import Device, DiffusionSteps, Guidance, Sampler, Threads, Weights
 from mdtool.cli.refusals import refuse_given
+from mdtool.cli.scoring import Scoring, by_action, load_tested
 from mdtool.cli.terminal import say, say_next
-from mdtool.wording import counted
 
 if TYPE_CHECKING:
-    import torch
     from rich.console import Console
-    from rich.progress import Progress, TaskID
 
-    from mdtool.body.skinning import Body
-    from mdtool.evaluation.kept import Kept
-    from mdtool.evaluation.results import Results
-    from mdtool.evaluation.rules import Rules
-    from mdtool.methods.generate import Generator
-    from mdtool.motion.motion import MotionSet
     from mdtool.training.distributed import Ranks
     from mdtool.training.run import LoadedRecogniser
 
-
 DEFAULT_DATA, DEFAULT_OUT = Path("motions.h5"), Path("results.json")
-ALL, LAST = "all", "last"
-"""Words for every checkpoint, and for those of the newest step; each result goes into the run's folder."""
 
 
 def evaluate(
@@ -146,7 +135,7 @@ def evaluate(
     if target.is_dir():
         if not into_run:
             step = None if checkpoint is None else int(checkpoint)
-            tested, details = _load(target, weights, where, ranks, step)
+            tested, details = load_tested(target, weights, where, ranks, step)
     elif data.exists() and target.exists() and not data.samefile(target):
         tested = read_motions(target)
         parents.append(target)
@@ -154,11 +143,11 @@ def evaluate(
         data, parents = target, [target]
     judge = _recogniser(recogniser, target.is_dir() or bool(protocol) or fid_infinity, ranks, console)
     recordings = read_motions(data)
-    if not protocol and not _by_action(target, tested, recordings):
+    if not protocol and not by_action(target, tested, recordings):
         chosen = [UNCONDITIONAL]
         places = {UNCONDITIONAL.name: out}
     person = named_body(body) if body is not None and target.is_dir() else None
-    work = _Work(
+    work = Scoring(
         console,
         target,
         data,
@@ -174,7 +163,7 @@ def evaluate(
         ranks.first,
     )
     if into_run:
-        _evaluate_all(work, chosen, weights, checkpoint == LAST, where, ranks)
+        evaluate_checkpoints(work, chosen, weights, checkpoint == LAST, where, ranks)
         ranks.leave()
         return
     found = []
@@ -192,178 +181,6 @@ def evaluate(
     say(console, f"wrote {', '.join(map(str, places.values()))}")
     follow = ("sample", target) if target.is_dir() else ("render", target, "--out", "video.mp4")
     say_next(console, "mdtool", *follow)
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What stays the same between all that one command scores."""
-
-    console: Console
-    target: Path
-    data: Path
-    parents: list[str | Path]
-    recordings: MotionSet
-    judge: LoadedRecogniser | None
-    splits: tuple[int, ...]
-    seeds: int | None
-    count: int | None
-    fid_infinity: bool
-    given: dict[str, Any]
-    body: Body | None
-    """Whose limbs are measured in a run's raw shapes."""
-    writes: bool
-    """Whether this process writes files."""
-
-    def seeds_of(self, rules: Rules) -> range | None:
-        """The seeds asked for, counted from the protocol's first; None for its own."""
-        return None if self.seeds is None else range(rules.seeds[0], rules.seeds[0] + self.seeds)
-
-    def run(self, rules: Rules, tested: Any, details: dict[str, Any], place: Path) -> Results:
-        """Score one generator or set; `details` go into the provenance, the results to `place`."""
-        from dataclasses import replace
-        from functools import partial
-
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        from mdtool.errors import MdtoolError
-        from mdtool.evaluation.protocol import evaluate_card
-        from mdtool.evaluation.published import evaluate_by, sample_by
-        from mdtool.evaluation.raw_output import CLIPS, raw_card
-        from mdtool.motion.file import provenance
-
-        if rules.by_action and not _by_action(self.target, tested, self.recordings):
-            raise MdtoolError(f"{self.target} has no actions: evaluate it with --protocol unconditional")
-        if self.judge is None:
-            results = evaluate_card(self.recordings, tested)
-            advice = "the physical card alone; `mdtool train --method recogniser` makes one"
-            say(self.console, f"no recogniser under runs/: {advice}")
-        else:
-            self.judge.follow_publication(rules.published)
-            departures = []
-            if self.target.is_dir():
-                departures = sample_by(rules, tested, self.given)
-                details = {**details, **tested.options}
-            columns = (TextColumn("evaluating"), BarColumn(), TimeElapsedColumn(), TextColumn("left"))
-            silent = not self.console.is_terminal
-            with Progress(
-                *columns, TimeRemainingColumn(), console=self.console, transient=True, disable=silent
-            ) as progress:
-                task = progress.add_task("evaluating", total=1.0)
-                results = evaluate_by(
-                    rules,
-                    self.recordings,
-                    self.judge,
-                    tested,
-                    self.seeds_of(rules),
-                    self.count,
-                    self.splits,
-                    partial(_show, progress, task),
-                    self.fid_infinity,
-                    self._kept(rules, details, place) if self.target.is_dir() else None,
-                )
-            results = replace(results, departures=[*results.departures, *departures])
-        if self.target.is_dir():
-            lengths = None if self.body is None else self.body.bone_lengths
-            shapes = self.recordings.betas
-            raw = raw_card(tested, results.seeds[0], min(CLIPS, results.count), shapes, lengths)
-            results = replace(results, raw=raw)
-        record = provenance(self.parents, **details)
-        return replace(results, target=str(self.target), data=str(self.data), provenance=record)
-
-    def write(self, results: Results, place: Path) -> None:
-        """Write results on the first rank; what was kept on the way to them is no longer needed."""
-        from mdtool.evaluation.kept import forget
-        from mdtool.evaluation.results import write_results
-
-        if self.writes:
-            write_results(place, results)
-            forget(place)
-
-    def _kept(self, rules: Rules, details: dict[str, Any], place: Path) -> Kept:
-        """Where a run's scored samples are kept until all are: `details` and the files tell them from others'."""
-        from mdtool.evaluation.checkpoints import setup_key
-        from mdtool.evaluation.kept import Kept
-        from mdtool.motion.file import file_sha256
-        from mdtool.training.checkpoint import RunFolder
-
-        files = [file_sha256(path) for path in (self.data, RunFolder(self.target).config_path)]
-        judge = "" if self.judge is None else self.judge.sha256
-        setup = {"protocol": rules.title, "judge": judge, "files": files, "count": self.count, **details}
-        return Kept(place, setup_key(setup), self.writes)
-
-
-def _evaluate_all(
-    work: _Work, chosen: list[Rules], track: str | None, last: bool, where: torch.device, ranks: Ranks
-) -> None:
-    """Score every checkpoint of a run that is not scored yet; each result is written as soon as it is there."""
-    from mdtool.atomic import require_writable
-    from mdtool.errors import MdtoolError
-    from mdtool.evaluation.checkpoints import checkpoints, is_evaluated, results_path, setup_key
-    from mdtool.motion.file import file_sha256
-
-    run, judge = work.target, work.judge
-    if judge is None or not run.is_dir():
-        raise MdtoolError(f"--checkpoint {LAST if last else ALL} goes with a run, and {run} is a file")
-    data_sha256 = file_sha256(work.data)
-    todo = []
-    for rules in chosen:
-        setup: dict[str, Any] = {
-            "protocol": rules.title,
-            "recogniser": judge.sha256,
-            "data": data_sha256,
-            "splits": work.splits,
-        }
-        setup |= {"count": work.count or rules.count, "seeds": list(work.seeds_of(rules) or rules.seeds)}
-        key = setup_key({**setup, "sampling": work.given, "fid_infinity": work.fid_infinity})
-        todo += [(rules, point, results_path(run, point, key)) for point in checkpoints(run, track, last)]
-    total = len(todo)
-    # Every rank must do the same list, and the first has begun to shorten it when the last one looks.
-    missing = ranks.from_first(lambda: [not is_evaluated(run, point, path) for _, point, path in todo])
-    todo = [entry for entry, is_missing in zip(todo, missing, strict=True) if is_missing]
-    say(work.console, f"{run}: {counted(total, 'evaluation')}, {total - len(todo)} are there already")
-    for place, (rules, point, path) in enumerate(todo, start=total - len(todo) + 1):
-        require_writable(path)
-        tested, details = _load(run, point.track, where, ranks, point.step)
-        results = work.run(rules, tested, details, path)
-        work.write(results, path)
-        told = [
-            f"{name.replace('_gen_', ' ')} {results.scores[name].mean:.3f}"
-            for name in ("fid_gen_train", "fid_gen_test", "accuracy_gen_train")
-            if name in results.scores
-        ]
-        head = f"{place}/{total} {rules.name} step {point.step} {point.track}"
-        say(work.console, f"{head}: {', '.join(told)}  → {path}")
-    say_next(work.console, "mdtool", "report", run)
-
-
-def _load(
-    run: Path, track: str | None, where: torch.device, ranks: Ranks, step: int | None
-) -> tuple[Generator, dict[str, Any]]:
-    """A run's generator, and what its results must tell of it."""
-    from mdtool.training.checkpoint import RunFolder
-    from mdtool.training.run import load_generator
-
-    generator = load_generator(run, track, where, ranks, step)
-    step = RunFolder(run).newest_step() if step is None else step
-    return generator, {"weights": generator.weights, "step": step, "checkpoint_sha256": generator.sha256}
-
-
-def _by_action(target: Path, tested: Any, recordings: MotionSet) -> bool:
-    """Whether both sides have actions: the run, also before it is loaded, or the file; and the recordings."""
-    from mdtool.methods.generate import Generator
-    from mdtool.training.run import load_generator
-
-    if tested is None and target.is_dir():
-        tested = load_generator(target)
-    if isinstance(tested, Generator):
-        return tested.conditional
-    made = recordings if tested is None else tested
-    return bool((made.action >= 0).any()) and bool((recordings.action >= 0).any())
-
-
-def _show(progress: Progress, task: TaskID, done: float) -> None:
-    """Move a bar of length 1."""
-    progress.update(task, completed=done)
 
 
 def _recogniser(path: Path | None, needed: bool, ranks: Ranks, console: Console) -> LoadedRecogniser | None:
