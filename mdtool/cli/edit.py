@@ -202,7 +202,7 @@ def _edit(
     took_s, ended = max(edited.seconds for edited in edits), {edited.ended for edited in edits}
     made = f"{counted(count, 'motion')}, {counted(steps, 'step')}"
     say(console, f"wrote {out}: {made}, {', '.join(sorted(ended))}, {took_s:.1f} s")
-    say_next(console, *_next(edits, asked, out))
+    say_next(console, *_next(edits, out))
     return MISSED if missed else INTERRUPTED if "interrupted" in ended else 0
 
 
@@ -225,7 +225,7 @@ def _warn(console: Console, warnings: list[str]) -> None:
         say(console, f"note: {warning.replace('warning: ', '')}", style="yellow")
 
 
-def _next(edits: list[Edited], asked: Asked, out: Path) -> list[object]:
+def _next(edits: list[Edited], out: Path) -> list[object]:
     """The command that shows what an edit changed."""
     first = edits[0]
     path = first.plan.source.path

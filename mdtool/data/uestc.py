@@ -190,7 +190,7 @@ def read_actions(folder: Path) -> tuple[list[str], str]:
     names = _lines(path)
     twice = {name for name in names if names.count(name) > 1}
     if twice or not all(names):
-        raise MdtoolError(f"{path} has {sorted(twice)[0]!r} twice" if twice else f"{path} has an empty line")
+        raise MdtoolError(f"{path} has {min(twice)!r} twice" if twice else f"{path} has an empty line")
     if len(names) != len(UESTC_ACTIONS):
         return names, f"{path} has {len(names)} actions, not {len(UESTC_ACTIONS)}; it is followed"
     for number, (name, known) in enumerate(zip(names, UESTC_ACTIONS, strict=True)):

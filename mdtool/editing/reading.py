@@ -105,7 +105,7 @@ def _message(key: Key, entry: Any) -> str:
         choices = str(entry["ctx"]["expected"])
         near = suggestion(str(wrong), re.findall(r"'(.*?)'", choices))
         message = f"must be {choices}, not {wrong!r}{near}"
-    elif kind not in ("value_error",):
+    elif kind != "value_error":
         message = f"{message[0].lower()}{message[1:]}, not {wrong!r}"
     return message
 

@@ -126,7 +126,7 @@ def alternate_knee_lifting(take: Take) -> Pose:
         pose.head[:, 1] -= sign * 5 * lifted
         arm, opposite = pose.arms[side], pose.arms[1 - side]
         if on_hips:
-            arm.reach = take.hand_on_hip(side)
+            arm.reach = take.hand_on_hip()
             arm.supinate = arm.supinate * 0 + 20
             arm.wrist = arm.wrist * 0 + 45
             continue

@@ -147,10 +147,10 @@ class Take:
         head = np.stack([0.4 * who.slouch_deg - 0.5 * back, -0.5 * sway[:, 2], 0.2 * sway[:, 0]], -1)
         return Pose(hips, pelvis, spine, head, (arms[0], arms[1]), (feet[0], feet[1]), who.leg_reach)
 
-    def hand_on_hip(self, side: int) -> Reach:
+    def hand_on_hip(self) -> Reach:
         """A wrist set on the crest of the pelvis, elbow out."""
         frames = len(self.time_s)
-        spot = np.array([0.205 + self.draw(-0.01, 0.01), 0.075 + self.draw(-0.015, 0.02), 0.0 + self.draw(-0.02, 0.02)])
+        spot = np.array([0.205 + self.draw(-0.01, 0.01), 0.075 + self.draw(-0.015, 0.02), self.draw(-0.02, 0.02)])
         loose = 0.003 * wander(self.rng, self.time_s, 0.2, 0.8, 3)
         return Reach(np.broadcast_to(spot, (frames, 3)) + loose, np.array([1.0, -0.1, -0.75]))
 

@@ -30,7 +30,7 @@ def left_stretching(take: Take) -> Pose:
     right.elbow = right.elbow + take.draw(10, 24) * reach
     right.supinate = right.supinate + 20 * reach
     if take.rng.random() < 0.6:
-        left.reach = take.hand_on_hip(LEFT)
+        left.reach = take.hand_on_hip()
         left.supinate = left.supinate * 0 + 20
         left.wrist = left.wrist * 0 + 45
     else:
@@ -82,8 +82,8 @@ def head_anticlockwise_circling(take: Take) -> Pose:
     pose.spine[:, 2] += follow * np.sin(lagging)
     pose.hips[:, 0] -= 0.004 * follow * left
     pose.hips[:, 2] -= 0.003 * follow * forward
-    for side, arm in enumerate(pose.arms):
-        arm.reach = take.hand_on_hip(side)
+    for arm in pose.arms:
+        arm.reach = take.hand_on_hip()
         arm.supinate = arm.supinate * 0 + 20
         arm.wrist = arm.wrist * 0 + 45
     return pose
