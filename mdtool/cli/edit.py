@@ -70,6 +70,7 @@ def edit(
     from mdtool.editing.document import Problems
     from mdtool.editing.short_forms import read_words
     from mdtool.errors import MdtoolError
+    from mdtool.motion.file import require_place
 
     console = Console(markup=False, stderr=as_json)
     file, short = read_words(words or [])
@@ -88,7 +89,7 @@ def edit(
         if dry_run:
             _dry_run(console, asked, requests, run, require_name(out).with_suffix(".plan.png"), as_json)
             return
-        require_writable(out)
+        require_place(out)
         if report is not None:
             require_writable(report)
         ended = _edit(console, asked, requests, run, out, seconds, report, as_json, weights, device, threads)

@@ -95,13 +95,12 @@ def gather_into(
     """
     from rich.console import Console
 
-    from mdtool.atomic import require_writable
     from mdtool.data.gather import gather
-    from mdtool.motion.file import provenance, write_motions
+    from mdtool.motion.file import provenance, require_place, write_motions
     from mdtool.motion.motion import MotionSet
 
     console = Console(markup=False)
-    require_writable(out)
+    require_place(out)
     with reading_bar(console, len(batch)) as show:
         gathered = gather(batch, fps, split.value, test_fraction, on_reading=show)
     files = [path for path in (*(box.path for box in batch.containers), *parents) if path.is_file()]
@@ -150,10 +149,9 @@ def synthetic(
 
     from rich.console import Console
 
-    from mdtool.atomic import require_writable
     from mdtool.data.synthetic import synthesise
     from mdtool.errors import MdtoolError
-    from mdtool.motion.file import write_motions
+    from mdtool.motion.file import require_place, write_motions
 
     console = Console(markup=False)
     if layout is not None:
@@ -166,7 +164,7 @@ def synthetic(
             f"{folder}: a folder goes with --as uestc, humanact12 or amass; name the motion file by --out"
         )
     out = out or DEFAULT_OUT
-    require_writable(out)
+    require_place(out)
     started = time.perf_counter()
     motions = synthesise(
         clips_per_action=clips,
@@ -182,16 +180,15 @@ def _write_raw(console: Console, layout: Layout, folder: Path, clips: int, seed:
     """Make the raw files of a data set, and the motions that went into them if asked for."""
     from itertools import count
 
-    from mdtool.atomic import require_writable
     from mdtool.data.synthetic.raw_amass import write_raw_amass
     from mdtool.data.synthetic.raw_humanact12 import write_raw_humanact12
     from mdtool.data.synthetic.raw_uestc import write_raw_uestc
     from mdtool.motion.action_names import HUMANACT12_ACTIONS, UESTC_ACTIONS
-    from mdtool.motion.file import provenance, write_motions
+    from mdtool.motion.file import provenance, require_place, write_motions
     from mdtool.motion.motion import MotionSet
 
     if out is not None:
-        require_writable(out)
+        require_place(out)
     actions = UESTC_ACTIONS if layout is Layout.uestc else HUMANACT12_ACTIONS
     done = count(1)
     with progress_bar(console, "performing") as show:

@@ -61,15 +61,14 @@ def amass(
     """Read AMASS, motion and body shape: HumanML3D's segments (20 fps, 32 to 200 frames) where its index is given."""
     from rich.console import Console
 
-    from mdtool.atomic import require_writable
     from mdtool.data.amass import EXPECTED, INDEX_FPS, AmassTree, read_index, segment_counts
     from mdtool.data.gather import gather
     from mdtool.errors import MdtoolError
-    from mdtool.motion.file import provenance, write_motions
+    from mdtool.motion.file import provenance, require_place, write_motions
     from mdtool.motion.motion import MotionSet
 
     console = Console(markup=False)
-    require_writable(out)
+    require_place(out)
     if index is None and (folder / "index.csv").is_file():
         index = folder / "index.csv"
     segments = None

@@ -31,16 +31,15 @@ def humanact12(
     """Read the HumanAct12 data set: 12 actions, about 1,190 clips, all of them for training."""
     from rich.console import Console
 
-    from mdtool.atomic import require_writable
     from mdtool.data.gather import gather
     from mdtool.data.humanact12 import CLIPS, find_humanact12, read_humanact12
     from mdtool.motion.action_names import HUMANACT12_ACTIONS
-    from mdtool.motion.file import provenance, write_motions
+    from mdtool.motion.file import provenance, require_place, write_motions
     from mdtool.motion.motion import MotionSet
 
     console = Console(markup=False)
     path = find_humanact12(folder)
-    require_writable(out)
+    require_place(out)
     data = read_humanact12(path)
     say(console, f"{path}: {counted(len(data), 'clip')} (the data set has about {CLIPS:,})")
     with reading_bar(console, len(data)) as show:

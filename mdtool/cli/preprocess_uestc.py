@@ -72,13 +72,12 @@ def uestc(
 
     from rich.console import Console
 
-    from mdtool.atomic import require_writable
     from mdtool.data.gather import Clip, Skipped
     from mdtool.data.threads import one_thread
     from mdtool.data.uestc import CACHE, clips_from_vibe, find_uestc, read_actions, read_uestc_cache, select_videos
     from mdtool.data.uestc_tracks import SKELETONS, TRACKS
     from mdtool.errors import MdtoolError
-    from mdtool.motion.file import provenance
+    from mdtool.motion.file import provenance, require_place
     from mdtool.motion.motion import Motion
     from mdtool.motion.writer import write_clips
 
@@ -87,7 +86,7 @@ def uestc(
         raise MdtoolError("--gap is for --from-vibe-tracks: the cache of chosen poses has no gaps left")
     source = TRACKS if from_vibe_tracks else CACHE
     place = find_uestc(folder, source)
-    require_writable(out)
+    require_place(out)
     actions, difference = read_actions(place)
     if difference:
         say(console, f"warning: {difference}", "yellow")

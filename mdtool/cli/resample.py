@@ -34,11 +34,10 @@ def resample(
     import numpy as np
     from rich.console import Console
 
-    from mdtool.atomic import require_writable
     from mdtool.errors import MdtoolError
     from mdtool.methods.contract import FieldMethod
     from mdtool.methods.timeline import lift
-    from mdtool.motion.file import provenance, read_motions, write_motions
+    from mdtool.motion.file import provenance, read_motions, require_place, write_motions
     from mdtool.motion.kinematics import positions_of
     from mdtool.motion.motion import MotionSet
     from mdtool.motion.resample import resample as by_slerp
@@ -51,7 +50,7 @@ def resample(
         raise MdtoolError("--method nerm and --run go together: the run whose field is to be used")
     if threads is not None:
         use_threads(threads)
-    require_writable(out)
+    require_place(out)
     motions = read_motions(source)
     chosen = list(range(len(motions))) if clip is None else clip
     motions.require_clips(chosen, str(source))

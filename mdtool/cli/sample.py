@@ -88,17 +88,16 @@ def sample(
 
     from rich.console import Console
 
-    from mdtool.atomic import require_writable
     from mdtool.errors import MdtoolError
     from mdtool.methods.generate import require_memory
-    from mdtool.motion.file import provenance, write_motions
+    from mdtool.motion.file import provenance, require_place, write_motions
     from mdtool.training.distributed import join
     from mdtool.training.run import load_generator, newest_run
 
     guided = _wants_guide(autoguidance, guide, guide_between)
     grids = asked_grids(out, frames, fps or [], seconds, times)
     for grid in grids:
-        require_writable(grid.out)
+        require_place(grid.out)
     where, ranks = join(device, threads)
     console = Console(markup=False, quiet=not ranks.first)
     run = run or newest_run(Path("runs"), makes_motion=True, console=console)

@@ -26,7 +26,7 @@ import h5py
 import numpy as np
 
 from mdtool import __version__
-from mdtool.atomic import replacing
+from mdtool.atomic import replacing, require_writable
 from mdtool.errors import MdtoolError
 from mdtool.motion.motion import SPLITS, ClipTable, MotionSet
 from mdtool.motion.skeleton import JOINTS
@@ -42,6 +42,23 @@ _REQUIRED = ("rot6d", "root", "start", "fps", "action", "split")
 _NUMBERS = ("fps", "action", "split", "betas", "noise")
 _TEXTS = ("subject", "name", "text", "gender")
 _PER_CLIP = (*_NUMBERS, *_TEXTS)
+_OTHER_KINDS = {*".mp4 .webm .gif .webp .png .html .glb .bvh .npz .csv .json .yaml".split()}
+
+
+_OTHER_KINDS = {*[".mp4", ".webm", ".gif", ".webp", ".png", ".html", ".glb", ".bvh", ".npz", ".csv", ".json", ".yaml"]}
+
+
+def require_place(path: Path) -> None:
+    """Raise at once what `write_motions` would raise of the place, and where its name speaks of another kind of file.
+
+    Raises:
+        MdtoolError: the place cannot be written, or reads as a film, a picture, a page or another program's file.
+    """
+    if path.suffix.lower() in _OTHER_KINDS:
+        raise MdtoolError(
+            f"{path} is to be a motion file: end its name in .h5; `mdtool render` and `mdtool export` make others"
+        )
+    require_writable(path)
 
 
 def write_motions(path: str | Path, motions: MotionSet) -> None:

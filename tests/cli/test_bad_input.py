@@ -223,6 +223,13 @@ def test_a_disk_that_fills_up_while_training_leaves_a_run_that_goes_on(
     assert "wrote runs/debug" in done(*words)
 
 
+@pytest.mark.parametrize(
+    "words", ["sample", "edit refine motions.h5", "resample motions.h5 --fps 10", "preprocess synthetic"]
+)
+def test_a_motion_file_is_not_called_a_film(run: Run, motions: Path, words: str) -> None:
+    assert "walk.MP4 is to be a motion file: end its name in .h5" in run(*words.split(), "--out", "walk.MP4")
+
+
 def test_recordings_that_do_not_exist_are_not_passed_over(run: Run, motions: Path) -> None:
     assert "no such file: nothing.h5" in run("evaluate", "motions.h5", "--data", "nothing.h5")
 
