@@ -42,10 +42,7 @@ _REQUIRED = ("rot6d", "root", "start", "fps", "action", "split")
 _NUMBERS = ("fps", "action", "split", "betas", "noise")
 _TEXTS = ("subject", "name", "text", "gender")
 _PER_CLIP = (*_NUMBERS, *_TEXTS)
-_OTHER_KINDS = {*".mp4 .webm .gif .webp .png .html .glb .bvh .npz .csv .json .yaml".split()}
-
-
-_OTHER_KINDS = {*[".mp4", ".webm", ".gif", ".webp", ".png", ".html", ".glb", ".bvh", ".npz", ".csv", ".json", ".yaml"]}
+_OTHER_KINDS = {".mp4", ".webm", ".gif", ".webp", ".png", ".html", ".glb", ".bvh", ".npz", ".csv", ".json", ".yaml"}
 
 
 def require_place(path: Path) -> None:
