@@ -227,7 +227,7 @@ class _Maker:
             obstacles = tuple(obstacle for _, obstacle in members)
             clear = Clear(members[0][0], weight, must, everything, joints, obstacles, safe)
             if 0 in joints and not self.plan.free:
-                clear = replace(clear, around=detour(clear, held(self.source.way, everything)))
+                clear = replace(clear, around=detour(clear.margin, held(self.source.way, everything)))
             self.plan.goals.append(clear)
 
     def limit(self, key: Key, limit: Limit) -> None:

@@ -7,13 +7,10 @@ of the pelvis' way that is clear, and holds for the whole body.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from mdtool.editing.goals import Clear
 
 _DIRECTIONS = 32
 _SHIFTS_M = np.arange(1, 61) * 0.05
@@ -33,15 +30,19 @@ class Detour:
     """How far."""
 
 
-def detour(clear: Clear, way: np.ndarray) -> Detour | None:
-    """The shortest shift of the pelvis' way [T, 3] to where no obstacle is; None where none is needed or helps."""
-    blocked = clear.margin(way) < 0
+def detour(margin: Callable[[np.ndarray], np.ndarray], way: np.ndarray) -> Detour | None:
+    """The shortest shift of the pelvis' way [T, 3] to where no obstacle is; None where none is needed or helps.
+
+    Args:
+        margin: room [T] beyond what a pelvis on a way [T, 3] needs; metres, below 0 where it is blocked.
+    """
+    blocked = margin(way) < 0
     if not blocked.any():
         return None
     angles = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
     for metres in _SHIFTS_M:
         shifts = metres * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        least = np.array([clear.margin(way + np.array([x, 0.0, z]))[blocked].min() for x, z in shifts])
+        least = np.array([margin(way + np.array([x, 0.0, z]))[blocked].min() for x, z in shifts])
         if least.max() >= _BESIDE_M:
             return Detour(way[:, (0, 2)], shifts[int(least.argmax())] / metres, float(metres))
     return None

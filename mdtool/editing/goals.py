@@ -9,18 +9,16 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from mdtool.editing.detour import Detour
 from mdtool.editing.document import Key
 from mdtool.editing.obstacles import JOINT_RADII, Obstacle, nearest
 from mdtool.editing.shapes import Coordinate, choose, like, off_axis, root
 from mdtool.motion.contacts import CONTACT_HEIGHT, CONTACT_SPEED, SOLE_HEIGHTS
 from mdtool.motion.skeleton import JOINT_NAMES
-
-if TYPE_CHECKING:
-    from mdtool.editing.detour import Detour
 
 TOLERANCE_M = 0.01
 """A target without `must` counts as met within a centimetre."""

@@ -26,7 +26,7 @@ def clear(x: float, moves: np.ndarray | None = None) -> Clear:
 
 @pytest.mark.parametrize("x", [0.1, -0.1, 0.3])
 def test_the_shorter_way_round_is_taken(x: float) -> None:
-    found = detour(clear(x), WAY)
+    found = detour(clear(x).margin, WAY)
     assert found is not None
     assert np.sign(found.towards[0]) == -np.sign(x)
     assert abs(found.towards[0]) > 0.9
@@ -36,8 +36,8 @@ def test_the_shorter_way_round_is_taken(x: float) -> None:
 
 
 def test_a_clear_way_needs_no_detour_and_a_wall_all_around_has_none() -> None:
-    assert detour(clear(1.0), WAY) is None
-    assert detour(replace(clear(0.0), obstacles=(Obstacle(Column((0.0, 2.0), 9.0), *still()),)), WAY) is None
+    assert detour(clear(1.0).margin, WAY) is None
+    assert detour(replace(clear(0.0), obstacles=(Obstacle(Column((0.0, 2.0), 9.0), *still()),)).margin, WAY) is None
 
 
 def still() -> tuple[np.ndarray, np.ndarray]:
@@ -46,14 +46,14 @@ def still() -> tuple[np.ndarray, np.ndarray]:
 
 def test_who_stands_steps_out_of_the_way_of_what_comes() -> None:
     coming = np.stack([np.linspace(-3, 3, FRAMES), np.zeros(FRAMES), np.full(FRAMES, -2.0)], axis=1)
-    found = detour(clear(0.0, coming), np.tile(WAY[:1], (FRAMES, 1)))
+    found = detour(clear(0.0, coming).margin, np.tile(WAY[:1], (FRAMES, 1)))
     assert found is not None
     assert abs(found.towards[1]) > 0.9
 
 
 def test_through_the_middle_the_whole_body_is_led_to_one_side() -> None:
     goal = clear(0.0)
-    guided = replace(goal, around=detour(goal, WAY))
+    guided = replace(goal, around=detour(goal.margin, WAY))
     lateral = []
     for each in (goal, guided):
         places = torch.from_numpy(WAY[:, None].copy()).requires_grad_()
