@@ -64,3 +64,21 @@ def fid_for_infinity(tested: np.ndarray, reference: np.ndarray, seed: int = 0) -
     slope, end = np.polyfit(inverse, fids, 1, w=weights)
     residual = np.sqrt(np.mean((end + slope * inverse - fids) ** 2))
     return Extrapolation(float(end), float(slope), float(residual), counts, fids)
+
+
+def fids_for_infinity(split: str, made: list[np.ndarray], real: list[np.ndarray]) -> dict[str, Extrapolation]:
+    """FID∞ of the motions under test, and its floor: one half of the seeds' recordings against the other.
+
+    How far the floor lies from 0, on either side, is how far the other can be trusted.
+
+    Args:
+        split: name of the split, for the keys gen_SPLIT and real_SPLIT.
+        made, real: features [n, F] of every seed; `made` is empty for recordings alone.
+    """
+    fits = {}
+    if made:
+        fits[f"gen_{split}"] = fid_for_infinity(np.concatenate(made), np.concatenate(real))
+    pool = np.concatenate(real)
+    half = len(pool) // 2
+    fits[f"real_{split}"] = fid_for_infinity(pool[:half], pool[half:])
+    return fits

@@ -10,17 +10,14 @@ on that seed alone, sets have exactly `count` members, and actions that do not o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from mdtool.data.windows import draw_windows
 from mdtool.errors import MdtoolError
 from mdtool.evaluation import distribution
 from mdtool.evaluation.draws import count_of_samples, note_draws, pool, walk, walk_like
-from mdtool.evaluation.extrapolation import Extrapolation, fid_for_infinity
+from mdtool.evaluation.extrapolation import Extrapolation, fids_for_infinity
+from mdtool.evaluation.judge import Generator, Judge, Recogniser, Scored, as_motions
 from mdtool.evaluation.kept import Kept
 from mdtool.evaluation.physical import Card, card
 from mdtool.evaluation.results import Results, Spread
@@ -31,46 +28,6 @@ from mdtool.wording import counted
 
 FEWEST = 5
 """Motions per set that every score needs (precision looks at third neighbours)."""
-_AT_ONCE = 128
-"""Motions that are scored between two reports of progress."""
-
-
-class Recogniser(Protocol):
-    """What judges motion: a trained classifier with its feature layer."""
-
-    actions: list[str]
-    frames: int
-    fps: float
-    sha256: str
-
-    def features_and_logits(self, rot6d: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
-        """(features [n, F], logits [n, actions]) of windows [n, T, 24, 6], [n, T, 3]."""
-        ...
-
-
-class Generator(Protocol):
-    """What makes motion: sample i of a seed is the same in any batch."""
-
-    actions: list[str]
-    frames: int
-    fps: float
-
-    def sample(
-        self, actions: Sequence[int], seed: int, first: int = 0, *, progress: Callable[[int], None] | None = None
-    ) -> MotionSet:
-        """One motion per label; motion k is sample `first + k` of `seed`; `progress` hears how many are done."""
-        ...
-
-
-class _Scored(NamedTuple):
-    """Windows of one draw, and what the recogniser says of them."""
-
-    labels: np.ndarray
-    """[n] asked actions, as the recogniser numbers them."""
-    features: np.ndarray
-    logits: np.ndarray
-    rot6d: np.ndarray
-    root: np.ndarray
 
 
 def evaluate(
@@ -117,7 +74,7 @@ def evaluate(
         note_draws(recordings, clips, SPLITS[split], recogniser.frames, count, notes)
 
     draws = len(splits) * (1 + len(seeds) * (1 if tested is None else 2))
-    judge = _Judge(recogniser, draws * count, progress)
+    judge = Judge(recogniser, draws * count, progress)
     tally = _Tally(rules)
     exhibits: list[tuple[MotionSet, MotionSet]] = []
     features: dict[int, list[np.ndarray]] = {split: [] for split in splits}
@@ -142,7 +99,7 @@ def evaluate(
             tally.add(f"real_{name}", real, before, pairs_rng)
             if seed == seeds[0]:
                 shown = real if tested is None else made
-                exhibits.append((_as_motions(shown, recogniser), _as_motions(real, recogniser)))
+                exhibits.append((as_motions(shown, recogniser), as_motions(real, recogniser)))
             features[split].append(real.features)
             before = real
     if TRAIN in features and TEST in features:
@@ -152,7 +109,7 @@ def evaluate(
     fits: dict[str, Extrapolation] = {}
     if fid_infinity:
         for split in splits:
-            fits |= _extrapolated(SPLITS[split], made_features[split], features[split])
+            fits |= fids_for_infinity(SPLITS[split], made_features[split], features[split])
     return Results(
         card=_card_of_draws(exhibits, tested is None, [SPLITS[split] for split in splits]),
         actions=list(recogniser.actions),
@@ -187,65 +144,6 @@ def evaluate_card(recordings: MotionSet, tested: MotionSet | None = None) -> Res
     return Results(card=card(test, train, names=(SPLITS[TEST], SPLITS[TRAIN])))
 
 
-class _Judge:
-    """A recogniser at work: it numbers actions in its own way, and counts the windows it has seen."""
-
-    def __init__(self, recogniser: Recogniser, total: int, progress: Callable[[float], None] | None) -> None:
-        self.recogniser, self.total, self.progress, self.seen = recogniser, total, progress, 0
-
-    def look(self, motions: MotionSet, clips: np.ndarray, rng: np.random.Generator) -> _Scored:
-        """Score one random window of each of the clips."""
-        parts = []
-        for begin in range(0, len(clips), _AT_ONCE):
-            some = clips[begin : begin + _AT_ONCE]
-            rot6d, root = draw_windows(motions, some, self.recogniser.frames, rng)
-            scored = self.recogniser.features_and_logits(torch.from_numpy(rot6d), torch.from_numpy(root))
-            features, logits = (values.detach().cpu().double().numpy() for values in scored)
-            known = {name: place for place, name in enumerate(self.recogniser.actions)}
-            labels = [known.get(motions.action_name(int(clip)), -1) for clip in some]
-            parts.append(_Scored(np.array(labels, dtype=np.int64), features, logits, rot6d, root))
-            self._tell(len(some), seen=True)
-        return _join(parts)
-
-    def _tell(self, count: int, seen: bool = False) -> None:
-        """Report progress: so many more windows are seen, or are made and about to be."""
-        if self.progress:
-            self.progress((self.seen + count) / self.total)
-        if seen:
-            self.seen += count
-
-    def look_at_samples(
-        self, generator: Generator, labels: np.ndarray, seed: int, first: int, kept: Kept | None, shown: bool
-    ) -> _Scored:
-        """Ask for one motion per label, numbered as the recogniser does, and score one random window of each.
-
-        Args:
-            kept: where the scores are kept, and taken from when they are there.
-            shown: whether the motions themselves are needed afterwards; they are not kept otherwise.
-        """
-
-        def made() -> dict[str, np.ndarray]:
-            scored = self._samples(generator, labels, seed, first)
-            nothing = {} if shown else {"rot6d": scored.rot6d[:0], "root": scored.root[:0]}
-            return {**scored._asdict(), **nothing}
-
-        if kept is None:
-            return _Scored(**made())
-        before, scored = self.seen, _Scored(**kept.made(f"seed-{seed}-first-{first}", made))
-        self.seen = before + len(labels)
-        return scored
-
-    def _samples(self, generator: Generator, labels: np.ndarray, seed: int, first: int) -> _Scored:
-        known = {name: place for place, name in enumerate(generator.actions)}
-        asked = [known.get(self.recogniser.actions[label], 0) if label >= 0 else 0 for label in labels]
-        samples = generator.sample(asked, seed, first, progress=self._tell)  # at once, so that ranks can share them
-        parts = []
-        for begin in range(0, len(asked), _AT_ONCE):
-            some = np.arange(begin, min(begin + _AT_ONCE, len(asked)))
-            parts.append(self.look(samples, some, np.random.default_rng([seed, first + begin])))
-        return _join(parts)._replace(labels=labels)
-
-
 class _Tally:
     """Scores and confusion counts as they come in, seed after seed."""
 
@@ -254,7 +152,7 @@ class _Tally:
         self.scores: dict[str, list[float]] = {}
         self.confusion: dict[str, np.ndarray] = {}
 
-    def add(self, name: str, tested: _Scored, reference: _Scored, rng: np.random.RandomState) -> None:
+    def add(self, name: str, tested: Scored, reference: Scored, rng: np.random.RandomState) -> None:
         """Score a draw against another of the same split; `name` is WHO_SPLIT."""
         pairs = distribution.draw_pairs(len(tested.labels), rng)
         precision, recall = distribution.precision_recall(tested.features, reference.features)
@@ -275,20 +173,6 @@ class _Tally:
             values["multimodality"] = distribution.multimodality(tested.features, action_pairs, divisor)
         for metric, value in values.items():
             self.scores.setdefault(f"{metric}_{name}", []).append(value)
-
-
-def _extrapolated(split: str, made: list[np.ndarray], real: list[np.ndarray]) -> dict[str, Extrapolation]:
-    """FID∞ of the motions under test, and its floor: one half of the seeds' recordings against the other.
-
-    How far the floor lies from 0, on either side, is how far the other can be trusted.
-    """
-    fits = {}
-    if made:
-        fits[f"gen_{split}"] = fid_for_infinity(np.concatenate(made), np.concatenate(real))
-    pool = np.concatenate(real)
-    half = len(pool) // 2
-    fits[f"real_{split}"] = fid_for_infinity(pool[:half], pool[half:])
-    return fits
 
 
 def _draw(
@@ -369,21 +253,3 @@ def _card_of_draws(exhibits: list[tuple[MotionSet, MotionSet]], only_recordings:
     if len(exhibits) == 1:
         return card(exhibits[0][1])
     return card(exhibits[1][1], exhibits[0][1], names=(splits[1], splits[0]))
-
-
-def _join(parts: list[_Scored]) -> _Scored:
-    return _Scored(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def _as_motions(scored: _Scored, recogniser: Recogniser) -> MotionSet:
-    """The windows of a draw as a set of clips."""
-    clips, frames = scored.rot6d.shape[:2]
-    return MotionSet(
-        rot6d=scored.rot6d.reshape(-1, *scored.rot6d.shape[2:]),
-        root=scored.root.reshape(-1, 3),
-        start=np.arange(clips + 1) * frames,
-        fps=np.full(clips, float(recogniser.fps)),
-        action=scored.labels.astype(np.int32),
-        split=np.full(clips, TEST, dtype=np.uint8),
-        actions=list(recogniser.actions),
-    )

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mdtool.errors import MdtoolError
+from mdtool.evaluation.judge import Generator, Recogniser
 from mdtool.evaluation.kept import Kept
-from mdtool.evaluation.protocol import Generator, Recogniser, evaluate
+from mdtool.evaluation.protocol import evaluate
 from mdtool.evaluation.results import Results, Spread
 from mdtool.evaluation.rules import Rules
 from mdtool.methods.generate import Generator as MethodGenerator
