@@ -159,7 +159,7 @@ def provenance(parents: list[str | Path] | None = None, **details: object) -> di
 
 def _check_header(path: Path, file: h5py.File) -> None:
     if file.attrs.get("format") != FORMAT:
-        raise MdtoolError(f"{path} is an HDF5 file but not a motion file of mdtool (attribute format is missing)")
+        raise MdtoolError(f"{path} is an HDF5 file but not a motion file: make one with `mdtool preprocess`")
     version = int(file.attrs.get("version", 0))
     if version > VERSION:
         raise MdtoolError(f"{path} has motion-file version {version}, this mdtool reads up to {VERSION}: update mdtool")

@@ -190,7 +190,7 @@ def spoil(name: str, row: int, value: float = np.nan) -> Callable[[h5py.File], N
 
 
 DAMAGE: dict[str, tuple[Callable[[h5py.File], None], str]] = {
-    "no format": (lambda opened: opened.attrs.__delitem__("format"), "not a motion file of mdtool"),
+    "no format": (lambda opened: opened.attrs.__delitem__("format"), "not a motion file: make one"),
     "later version": (attribute("version", VERSION + 1), "update mdtool"),
     "version is a word": (attribute("version", "newest"), "cannot be read as a motion file"),
     "other skeleton": (attribute("skeleton", "smplx-55"), "skeleton 'smplx-55'"),
