@@ -127,7 +127,8 @@ def rates(
             shown.add_row(*(_cell(row[key], units if key.endswith("_m") else 1.0) for key in columns))
         console.print(shown)
     say(console, f"wrote {out}")
-    say_next(console, "mdtool", "sample", run, "--fps", f"{asked[-1]:g}")
+    at_any_rate = isinstance(method, FieldMethod)
+    say_next(console, "mdtool", "sample", run, *(("--fps", f"{asked[-1]:g}") if at_any_rate else ()))
 
 
 def _cell(value: float | None, units: float) -> str:

@@ -146,7 +146,9 @@ def test_parts_are_trained_and_used(place: Path) -> None:
     assert found["reconstruction_test"][0]["learnt_m"] is None
     assert 0 < found["reconstruction_train"][0]["learnt_m"] < 2
     twice = ("--features", "runs/clip-features", "--fps", 60, "--count", 40, "--repeats", 2, "--lift-from", 20)
-    assert "ci95" in done("rates", "runs/field", *twice, "--fits", 0, "--out", "lifted.json")
+    printed = done("rates", "runs/field", *twice, "--fits", 0, "--out", "lifted.json")
+    assert "ci95" in printed
+    assert printed.endswith("next: mdtool sample runs/field --fps 60\n")
     lifted = json.loads(Path("lifted.json").read_text())
     assert lifted["lift_from"] == 20
     assert lifted["clip_fid"][0]["clip_fid_ci95"] > 0
@@ -183,3 +185,8 @@ def test_a_run_without_its_second_stage_or_without_a_time_axis_is_refused(place:
     done("train", "plain.h5", "--preset", "debug", "--steps", 2, "--set", "train.warmup_steps=0", "--threads", 1)
     assert "makes motion at 20 fps only" in refused("sample", "runs/debug", "--fps", 60)
     assert "no time axis" in refused("resample", "motions.h5", "--fps", 60, "--method", "nerm", "--run", "runs/debug")
+    sizes = ("--set", "model.width=16", "--set", "model.frames=16", "--set", "train.warmup_steps=1", "--threads", 1)
+    done("train", "--method", "clip-features", "--steps", 4, "--batch", 6, *sizes)
+    asked = ("--features", "runs/clip-features", "--fps", 20, "--count", 40)
+    assert "lifted by slerp as it is" in refused("rates", "runs/debug", *asked, "--lift-from", 20)
+    assert done("rates", "runs/debug", *asked).endswith("next: mdtool sample runs/debug\n")
