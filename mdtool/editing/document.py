@@ -46,6 +46,7 @@ class Problem:
     file: str
     line: int
     column: int
+    """From 1; both are 0 where a short form has no text to point at."""
     key: Key
     message: str
     feasibility: bool = False
@@ -53,7 +54,7 @@ class Problem:
 
     def told(self) -> str:
         """file:line:column  key  message."""
-        place = f"{self.file}:{self.line}:{self.column}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         return "  ".join(filter(None, (place, key_name(self.key), self.message)))
 
     def plain(self) -> dict[str, Any]:
@@ -94,6 +95,7 @@ class Document:
     file: str
     values: dict[str, Any]
     places: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    """Empty for values that no file holds."""
     problems: list[Problem] = field(default_factory=list)
     """What was wrong with it when it was read."""
     broken: set[Key] = field(default_factory=set)
@@ -118,7 +120,7 @@ class Document:
         written = key
         while written and written not in self.places:
             written = written[:-1]
-        line, column = self.places.get(written, (1, 1))
+        line, column = self.places.get(written, (1, 1)) if self.places else (0, 0)
         return Problem(self.file, line, column, key, message, feasibility)
 
 
