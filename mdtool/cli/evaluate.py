@@ -146,21 +146,20 @@ def evaluate(
     if not protocol and not by_action(target, tested, recordings):
         chosen = [UNCONDITIONAL]
         places = {UNCONDITIONAL.name: out}
-    person = named_body(body) if body is not None and target.is_dir() else None
     work = Scoring(
-        console,
-        target,
-        data,
-        parents,
-        recordings,
-        judge,
-        splits,
-        seeds,
-        count,
-        fid_infinity,
-        given,
-        person,
-        ranks.first,
+        console=console,
+        target=target,
+        data=data,
+        parents=parents,
+        recordings=recordings,
+        judge=judge,
+        splits=splits,
+        seeds=seeds,
+        count=count,
+        fid_infinity=fid_infinity,
+        given=given,
+        body=named_body(body) if body is not None and target.is_dir() else None,
+        writes=ranks.first,
     )
     if into_run:
         evaluate_checkpoints(work, chosen, weights, checkpoint == LAST, where, ranks)

@@ -37,6 +37,7 @@ class Scoring:
     count: int | None
     fid_infinity: bool
     given: dict[str, Any]
+    """Options of a run's sampling."""
     body: Body | None
     """Whose limbs are measured in a run's raw shapes."""
     writes: bool
