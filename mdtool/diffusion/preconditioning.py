@@ -29,13 +29,15 @@ class SpectralPreconditioner(nn.Module):
     variance: Tensor
     basis: Tensor
 
-    def __init__(self, conditions: int, features: int, frames: int) -> None:
+    def __init__(self, conditions: int, features: int, frames: int, whole: bool = False) -> None:
         """White noise around 0 until `fit` is called; features F per frame, T frames.
 
         Args:
             conditions: number of labels; one more row holds the whole data set, for the null condition.
+            whole: shorter windows are whole motions that take less time (`at_pace`), not pieces of longer ones.
         """
         super().__init__()
+        self.at_length = at_pace if whole else at_rate
         self.register_buffer("mean", torch.zeros(conditions + 1, features, frames))
         self.register_buffer("variance", torch.ones(conditions + 1, features, frames))
         self.register_buffer("basis", dct_basis(frames), persistent=False)
@@ -81,7 +83,7 @@ class SpectralPreconditioner(nn.Module):
 
     def spectrum(self, rows: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
         """Mean and variance [B, F, T] of these rows, and the basis [T, T], for windows of `frames` frames."""
-        return *at_length(self.mean[rows], self.variance[rows], frames), self.basis_of(frames)
+        return *self.at_length(self.mean[rows], self.variance[rows], frames), self.basis_of(frames)
 
     def basis_of(self, frames: int) -> Tensor:
         """The basis [T, T] of windows of this length."""
@@ -140,7 +142,19 @@ class SpectralCoordinates:
         return ((self.variance + sigma**2).log() / 2).expand_as(y)
 
 
-def at_length(mean: Tensor, variance: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+def at_pace(mean: Tensor, variance: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    """Mean and variance of DCT coefficients [..., T], for the same motions within `frames` frames instead of T.
+
+    A motion at another pace has the same coefficients by number, the larger the more frames there are to sum over.
+    Beyond the T-th they vary like the last.
+    """
+    measured = mean.shape[-1]
+    number, scale = torch.arange(frames, device=mean.device), frames / measured
+    nearest = number.clamp_max(measured - 1)
+    return mean[..., nearest] * (number < measured) * math.sqrt(scale), variance[..., nearest] * scale
+
+
+def at_rate(mean: Tensor, variance: Tensor, frames: int) -> tuple[Tensor, Tensor]:
     """Mean and variance of DCT coefficients [..., T], for windows of `frames` frames instead of T.
 
     Windows of another length than the measured ones have the variance of the same frequencies, in cycles per frame,

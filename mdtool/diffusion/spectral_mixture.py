@@ -20,12 +20,14 @@ import torch
 from torch import Tensor
 
 from mdtool.diffusion.mixture import LEAST_MEMBERS, components_of
-from mdtool.diffusion.preconditioning import SpectralPreconditioner, at_length, statistics_rows
+from mdtool.diffusion.preconditioning import SpectralPreconditioner, statistics_rows
 
 BANDS = 5
 """Of frequencies, evenly spaced in logarithm: what tells components apart is a feature's energy in each."""
 LEAST_ENERGY = 1e-4
 """Below it, in squared units of the features, a feature counts as still."""
+NEGLIGIBLE = 1e-7
+"""Probability of a component below which it has no part in an estimate."""
 
 
 class SpectralMixture(SpectralPreconditioner):
@@ -35,14 +37,15 @@ class SpectralMixture(SpectralPreconditioner):
     spread: Tensor
     log_share: Tensor
 
-    def __init__(self, conditions: int, features: int, frames: int, components: int) -> None:
+    def __init__(self, conditions: int, features: int, frames: int, components: int, whole: bool = False) -> None:
         """White noise around 0 until `fit` is called; features F per frame, T frames.
 
         Args:
             conditions: number of labels; one more row holds the whole data set, for the null condition.
             components: K of each row, at most.
+            whole: as of `SpectralPreconditioner`.
         """
-        super().__init__(conditions, features, frames)
+        super().__init__(conditions, features, frames, whole)
         self.register_buffer("centre", torch.zeros(conditions + 1, components, features, frames))
         self.register_buffer("spread", torch.ones(conditions + 1, components, features, frames))
         self.register_buffer("log_share", torch.full((conditions + 1, components), -torch.inf))
@@ -64,26 +67,38 @@ class SpectralMixture(SpectralPreconditioner):
 
     def estimate(self, output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor, condition: Tensor | None) -> Tensor:
         """x̂_0 [B, F, T] of the network's output; arguments as of `SpectralPreconditioner.estimate`."""
-        rows, frames = statistics_rows(self.mean, condition, len(x_t)), x_t.shape[-1]
-        basis = self.basis_of(frames)
-        scores, guesses, rests = [], [], []
+        rows, basis = statistics_rows(self.mean, condition, len(x_t)), self.basis_of(x_t.shape[-1])
         with torch.autocast(x_t.device.type, enabled=False):
-            seen, square = x_t @ basis.T, noise**2
-            for k in range(self.centre.shape[1]):  # one after the other: all at once would leave the processor's cache
-                centre, spread = at_length(self.centre[rows, k], self.spread[rows, k], frames)
-                total = torch.addcmul(square, spread, signal**2)
-                off = torch.addcmul(seen, centre, signal, value=-1)
-                gain = spread / total
-                scores.append(self.log_share[rows, k] - 0.5 * (off**2 / total + total.log()).sum((1, 2)))
-                guesses.append(torch.addcmul(centre, gain * signal, off))
-                rests.append(gain * square)
-            likely = torch.stack(scores).softmax(0)[..., None, None]
-            guess = sum((p * e for p, e in zip(likely, guesses, strict=True)), torch.zeros_like(seen))
-            left = sum(
-                (p * (rest + (e - guess) ** 2) for p, e, rest in zip(likely, guesses, rests, strict=True)),
-                torch.zeros_like(seen),
-            )
+            seen = x_t @ basis.T
+            # A sampler's batch is at one level: then its variances and their logarithms are made once, not per motion.
+            keys = torch.stack([rows.to(signal), signal.flatten(), noise.flatten()], 1)
+            order, found = [], []
+            for row, a, s in keys.unique(dim=0).tolist():
+                here = (keys == keys.new_tensor([row, a, s])).all(1).nonzero()[:, 0]
+                order.append(here)
+                found.append(self._posterior(int(row), seen[here], a, s))
+            back = torch.cat(order).argsort()
+            guess, left = (torch.cat(parts)[back] for parts in zip(*found, strict=True))
             return (guess + left.sqrt() * (output @ basis.T)) @ basis
+
+    def _posterior(self, row: int, seen: Tensor, signal: float, noise: float) -> tuple[Tensor, Tensor]:
+        """Mean and variance of x_0 in the basis, given x_t there [n, F, T]: of one condition at one level."""
+        known = int((self.log_share[row] > -torch.inf).sum())
+        centre, spread = self.at_length(self.centre[row, :known], self.spread[row, :known], seen.shape[-1])
+        total = spread * signal**2 + noise**2
+        constant = self.log_share[row, :known] - 0.5 * total.log().sum((1, 2))
+        shifted, sharp = signal * centre, total.rsqrt()
+        guesses, rests = [], []
+        for own in seen:  # one after the other: all at once would leave the processor's cache
+            off = ((own - shifted) * sharp).flatten(1)
+            likely = (constant - 0.5 * torch.linalg.vecdot(off, off)).softmax(0)
+            met = likely > NEGLIGIBLE
+            share, kept = likely[met, None, None], spread[met] / total[met]
+            guess = centre[met] + kept * signal * (own - shifted[met])
+            mean = (share * guess).sum(0)
+            guesses.append(mean)
+            rests.append((share * (kept * noise**2 + (guess - mean) ** 2)).sum(0))
+        return torch.stack(guesses), torch.stack(rests)
 
 
 def band_energies(spectrum: Tensor) -> Tensor:

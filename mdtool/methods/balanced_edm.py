@@ -23,6 +23,7 @@ from mdtool.diffusion.edm import Churn, Coordinates, Preconditioning, heun, heun
 from mdtool.diffusion.guidance import ALL_LEVELS, NO_CONDITION, autoguided, classifier_free, guidance_scale
 from mdtool.diffusion.likelihood import log_likelihood
 from mdtool.diffusion.preconditioning import SpectralPreconditioner
+from mdtool.diffusion.spectral_mixture import SpectralMixture
 from mdtool.errors import MdtoolError
 from mdtool.losses.balanced import Balance, balanced_losses
 from mdtool.methods.balanced_edm_config import BalancedEDMConfig
@@ -34,7 +35,7 @@ from mdtool.motion.mirror import mirror_windows, mirrored_labels
 from mdtool.networks.magnitude import Uncertainty
 from mdtool.networks.unet1d import UNet1d
 
-STATISTICS_WINDOWS = 1024
+STATISTICS_WINDOWS = 4096
 """Windows from which offsets and scales are measured."""
 _TOLERANCE = 0.02
 """How far the magnitude of a normalised group may lie from 1."""
@@ -62,7 +63,15 @@ class BalancedEDM(Method):
         self.precondition = Preconditioning(config.sigma_data)
         self.normaliser = GroupNormaliser(config.normaliser)
         known = len(self.actions) if config.conditional else 0
-        self.skip = SpectralPreconditioner(known, CHANNELS, self.frames) if config.skip == "spectral" else None
+        self.skip: SpectralPreconditioner | None = None
+        if config.skip == "spectral":
+            size = known, CHANNELS, self.frames
+            several = config.components > 1
+            self.skip = (
+                SpectralMixture(*size, config.components, whole=True)
+                if several
+                else SpectralPreconditioner(*size, True)
+            )
         self.register_buffer("start", torch.zeros(CHANNELS, 1))
         self.network = UNet1d(
             CHANNELS,

@@ -47,6 +47,8 @@ class BalancedEDMConfig(Strict):
     sigma_data: float = Field(1.0, gt=0)
     skip: Literal["edm", "spectral"] = "edm"
     """What the network's output is added to: c_skip x (edm), or the Wiener filter of the data's own spectrum."""
+    components: int = Field(1, gt=0)
+    """Spectra behind the spectral skip, of all data and of each action: one per manner of moving."""
     p_mean: float = 0.0
     """Mean of ln σ in training."""
     p_std: float = Field(1.4, gt=0)
@@ -83,6 +85,8 @@ class BalancedEDMConfig(Strict):
             raise ValueError("sigma_min must lie below sigma_max")
         if self.churn_min > self.churn_max:
             raise ValueError("churn_min must not exceed churn_max")
+        if self.components > 1 and self.skip != "spectral":
+            raise ValueError('components above 1 need skip "spectral": they are of its spectrum')
         if self.guidance != 1 and not (self.conditional and self.cond_mask_prob > 0):
             raise ValueError("guidance other than 1 needs conditional = true and cond_mask_prob above 0")
         return self

@@ -11,6 +11,7 @@ from mdtool.data.windows import window_frames
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Batch, Share
 from mdtool.motion.motion import SPLITS, MotionSet
+from mdtool.motion.rotations import matrix_to_rot6d, rot6d_to_matrix
 
 
 class BatchSource(Protocol):
@@ -108,7 +109,8 @@ class WindowSource:
     def random(self, count: int) -> Batch:
         """`count` windows of randomly chosen clips, the same at every call: for statistics.
 
-        With `bucket`, a shorter window takes up all `frames` by repeating frames evenly, so that all count alike.
+        With `bucket`, a shorter window is played more slowly to take up all `frames`, so that all count alike. It is
+        interpolated, because frames that are only repeated move in jerks, and statistics would take these for motion.
         """
         rng = np.random.default_rng([self.seed, 3])
         clips, places = rng.choice(self.clips, count), rng.random(count)
@@ -116,8 +118,17 @@ class WindowSource:
             return self._windows(clips, places, self.frames, Share())
         wanted, there = self._bucketed[clips], self._lengths[clips]
         starts = np.floor(places * (np.maximum(there - wanted, 0) + 1)).astype(np.int64)
-        inside = starts[:, None] + np.arange(self.frames) * wanted[:, None] // self.frames
-        return self._gathered(clips, np.minimum(inside, there[:, None] - 1), Share())
+        # The middles of `frames` equal parts of the window: a stretched cosine of the DCT is the cosine of one number.
+        within = np.maximum((np.arange(self.frames) + 0.5) * wanted[:, None] / self.frames - 0.5, 0)
+        inside = np.minimum(starts[:, None] + within, there[:, None] - 1)
+        before = inside.astype(np.int64)
+        first = self._gathered(clips, before, Share())
+        second = self._gathered(clips, np.minimum(before + 1, there[:, None] - 1), Share())
+        part = torch.from_numpy(inside - before).to(first.root).unsqueeze(-1)
+        between = matrix_to_rot6d(rot6d_to_matrix(torch.lerp(first.rot6d, second.rot6d, part.unsqueeze(-1))))
+        rot6d = torch.where(part.unsqueeze(-1) == 0, first.rot6d, between)
+        root = torch.lerp(first.root, second.root, part)
+        return first._replace(rot6d=rot6d, root=root)
 
     def _windows(self, clips: np.ndarray, places: np.ndarray, frames: int, share: Share) -> Batch:
         return self._gathered(clips, window_frames(self._lengths[clips], frames, places), share)

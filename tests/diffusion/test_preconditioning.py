@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mdtool.diffusion.edm import heun, sigma_grid
-from mdtool.diffusion.preconditioning import SpectralPreconditioner, dct_basis
+from mdtool.diffusion.preconditioning import SpectralPreconditioner, at_pace, dct_basis
 
 
 def noised(batch: int = 4) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -108,6 +108,31 @@ def test_windows_of_another_length_have_the_same_spectrum_in_time(frames: int) -
     # The constant part is measured as an offset, which this signal has not; fast parts agree at any length.
     torch.testing.assert_close(variance[0, :, 1:], measured.var(0)[:, 1:], atol=0.25, rtol=0)
     assert float((variance[0, :, 1:] - measured.var(0)[:, 1:]).abs().mean()) < 0.05
+
+
+@pytest.mark.parametrize("frames", [24, 12, 8])
+def test_whole_motions_of_another_length_have_the_same_coefficients_by_number(frames: int) -> None:
+    # Sums of four cosines of random size over the whole motion, sampled at 12 frames and at others.
+    rng = torch.Generator().manual_seed(3)
+    size = torch.randn(500, 5, 4, generator=rng) + torch.arange(4)
+
+    def spectrum(length: int) -> torch.Tensor:
+        phase = math.pi * (torch.arange(length) + 0.5) / length
+        return size @ torch.cos(torch.arange(4)[:, None] * phase) @ dct_basis(length).T
+
+    network = SpectralPreconditioner(0, 5, 12, whole=True)
+    network.fit(spectrum(12) @ dct_basis(12), torch.zeros(500, dtype=torch.int64), floor=0.0)
+    mean, variance, basis = network.spectrum(torch.tensor([0]), frames)
+    wanted = spectrum(frames)
+    assert torch.equal(basis, dct_basis(frames))
+    torch.testing.assert_close(mean[0], wanted.mean(0), atol=1e-4, rtol=0)
+    torch.testing.assert_close(variance[0], wanted.var(0, correction=0), atol=1e-3, rtol=1e-4)
+
+
+def test_beyond_the_measured_frames_a_pace_has_the_last_variance_and_no_mean() -> None:
+    mean, variance = at_pace(torch.ones(2, 3), torch.tensor([[4.0, 2.0, 1.0], [4.0, 2.0, 3.0]]), 6)
+    assert variance.tolist() == [[8, 4, 2, 2, 2, 2], [8, 4, 6, 6, 6, 6]]
+    torch.testing.assert_close(mean, torch.tensor([[1.0, 1, 1, 0, 0, 0]] * 2) * math.sqrt(2))
 
 
 def test_a_window_of_the_measured_length_is_taken_as_it_is() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -87,6 +89,32 @@ def test_a_calm_motion_is_not_given_the_movement_of_a_lively_one() -> None:
         for network in (mixture, plain)
     ]
     assert off[0] < 1.1 * 0.05**2 < 0.1 * off[1]
+
+
+def test_motions_of_many_levels_and_labels_are_estimated_as_each_alone() -> None:
+    mixture = measured()
+    x_t, output = torch.randn(2, 6, 4, 12, generator=torch.Generator().manual_seed(7))
+    signal = torch.tensor([1.0, 0.6, 1.0, 0.6, 1.0, 1.0]).reshape(-1, 1, 1)
+    noise = torch.tensor([0.5, 0.8, 0.5, 0.8, 2.0, 0.5]).reshape(-1, 1, 1)
+    label = torch.tensor([0, -1, 0, 0, -1, -1])
+    together = mixture.estimate(output, x_t, signal, noise, label)
+    for k in range(6):
+        own = slice(k, k + 1)
+        alone = mixture.estimate(output[own], x_t[own], signal[own], noise[own], label[own])
+        torch.testing.assert_close(together[own], alone)
+
+
+def test_components_of_whole_motions_keep_their_course_at_another_length() -> None:
+    mixture = SpectralMixture(0, 2, 12, 2, whole=True)
+    mixture.centre[0, 0, :, 1] = 3.0
+    mixture.centre[0, 1, :, 1] = -3.0
+    mixture.spread.fill_(1e-6)
+    mixture.log_share[0] = torch.tensor([0.5, 0.5]).log()
+    course = 3 * math.sqrt(2 / 12) * torch.cos(math.pi * (torch.arange(8) + 0.5) / 8).expand(1, 2, 8)
+    one = torch.ones(1, 1, 1)
+    for sign in (1, -1):
+        made = mixture.estimate(torch.zeros(1, 2, 8), sign * 0.8 * course, one, one, None)
+        torch.testing.assert_close(made, sign * course, atol=1e-3, rtol=0)
 
 
 def test_components_that_do_not_occur_do_nothing() -> None:

@@ -85,11 +85,17 @@ CASES = {
     "emdm": Case("emdm-debug", {}, {}, None, FEW, falls="reconstruction", fewer_calls=OF_THREE),
     "emdm without its GAN": Case("emdm-debug", SPECTRAL, {}, None, FEW, fewer_calls=OF_THREE),
     "balanced edm": Case(
-        "edm-tiny", {**SMALL_UNET, "skip": "edm"}, {}, HEUN, ALONE,
+        "edm-tiny", {**SMALL_UNET, "skip": "edm", "components": 1}, {}, HEUN, ALONE,
         lr=2e-2, near=0.9, falls="error_joints", refused=NO_STEPS, gain=(5, 12),
     ),
     "balanced edm behind a spectrum": Case(
-        "edm-tiny", SMALL_UNET, {}, None, ALONE, lr=2e-2, near=0.9, falls="error_joints", refused=NO_STEPS
+        "edm-tiny", {**SMALL_UNET, "components": 1}, {}, None, {**ALONE, "components": 1},
+        lr=2e-2, near=0.9, falls="error_joints", refused=NO_STEPS,
+    ),
+    # A component is settled on between two levels: what rounding leaves of x at σ = 80 is told apart, and magnified.
+    "balanced edm behind several spectra": Case(
+        "edm-tiny", {**SMALL_UNET, "components": 2, "sigma_max": 10.0}, {}, None, {**ALONE, "components": 2},
+        lr=2e-2, near=0.9, falls="error_joints", refused=NO_STEPS,
     ),
     "nerm": Case("nerm-debug", {}, {}, None, {"axis_s": 1.0, "frames": 20, "native_from": 500, "field_steps": 500,
                  "encoder_steps": 250, "width": 64, "cond_mask_prob": 0.0}, (7, 8, 16, 22)),

@@ -114,6 +114,23 @@ def test_a_spectral_skip_samples_and_inverts_at_other_lengths() -> None:
     assert float((again - made).norm() / (made - made.mean(-1, keepdim=True)).norm()) < 0.01
 
 
+def test_behind_several_spectra_a_still_clip_is_not_given_the_movement_of_others() -> None:
+    motions = clips(40)
+    for k in range(0, 40, 2):
+        motions[k].rot6d[:], motions[k].root[:] = motions[k].rot6d[:1], motions[k].root[:1]
+    still = {}
+    for components in (1, 2):
+        method = fitted(motions, skip="spectral", components=components, normaliser="hml_z").eval()
+        for frames in (64, 40):
+            with torch.no_grad():
+                made = method.decode(method.noise(sample_generators(0, 0, 64), frames), None, steps=16)
+            speed = made[:, GROUPS[0].channels].diff(dim=-1).square().mean((1, 2)).sqrt()
+            still[components, frames] = float((speed < 0.2 * speed.max()).float().mean())
+    assert still[1, 64] == still[1, 40] == 0
+    assert 0.3 < still[2, 64] < 0.7
+    assert 0.3 < still[2, 40] < 0.7
+
+
 def test_two_paths_and_two_optimisers() -> None:
     method = fitted()
     batch = source(method, clips()).batch(0)
@@ -258,6 +275,7 @@ def test_sizes_of_the_presets(preset: str, millions: float) -> None:
         ({"shortest": 80}, "must not exceed"),
         ({"sigma_min": 90.0}, "below sigma_max"),
         ({"guidance": 2.0}, "conditional = true"),
+        ({"components": 4}, "spectral"),
         ({"balance": "none"}, "balance"),
         ({"churn_min": 90.0}, "churn_min must not exceed"),
         ({"width": 3}, "width"),
@@ -304,6 +322,7 @@ def test_a_resumed_training_is_the_same_bit_for_bit() -> None:
         {"normaliser": "plain_z"},
         {"normaliser": "hml_z"},
         {"skip": "spectral"},
+        {"skip": "spectral", "components": 3},
         {"norm": "adagn"},
     ],
     ids=str,

@@ -110,14 +110,27 @@ def test_clips_of_several_lengths_are_batched_by_length() -> None:
     assert len(orders) > 2, "the order of the lengths changes from epoch to epoch"
 
 
-def test_statistics_of_several_lengths_hold_no_padding() -> None:
-    batch = bucketed().random(40)
-    assert batch.root.shape[1] == 80
-    for path in batch.root.numpy():
-        different = len(np.unique(path, axis=0))
-        assert different in (40, 45, 48, 56, 64, 72, 80)
-        longest = np.unique(path, axis=0, return_counts=True)[1].max()
-        assert longest <= (16 if different < 48 else 2), "only a clip below the shortest window repeats its end"
+def test_statistics_of_several_lengths_play_short_windows_slowly_and_smoothly() -> None:
+    clips = smooth_clips(2, frames=100)
+    for k, clip in enumerate(clips):
+        step = np.arange(len(clip), dtype=np.float32)[:, None]  # a steady walk, and a steady turn of every joint
+        clip.root[:] = step * [0.04, 0.0, 0.01]
+        turn = 0.01 * step[:, 0]
+        first = np.stack([np.cos(turn), np.sin(turn), np.zeros_like(turn)], -1)
+        second = np.stack([-np.sin(turn), np.cos(turn), np.zeros_like(turn)], -1)
+        clip.rot6d[:] = np.concatenate([first, second], -1)[:, None]
+        assert k < 2
+    motions = MotionSet.from_clips([clips[0].slice(0, 50), clips[1].slice(0, 90)])
+    batch = WindowSource(motions, TRAIN, 80, 4, 0, labelled=False, bucket=(48, 8)).random(40)
+    assert batch.root.shape == (40, 80, 3)
+    pace = batch.root.diff(dim=1)[:, 2:-2, 0]
+    for own in pace:
+        slow = bool(own[0] < 0.03)
+        torch.testing.assert_close(own, torch.full_like(own, 0.04 * (48 / 80 if slow else 1)), atol=1e-5, rtol=0)
+    assert 5 < int((pace[:, 0] < 0.03).sum()) < 35
+    turned = torch.atan2(batch.rot6d[:, :, 5, 1], batch.rot6d[:, :, 5, 0])
+    torch.testing.assert_close(turned.diff(dim=1)[:, 2:-2], pace / 4, atol=1e-4, rtol=0)
+    torch.testing.assert_close(batch.rot6d[..., :3].norm(dim=-1), torch.ones(40, 80, 24), atol=1e-5, rtol=0)
 
 
 def test_unlabelled_clips_and_body_shapes() -> None:
