@@ -15,6 +15,7 @@ on one of them, with the share that it has among the recordings, before the netw
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -69,36 +70,66 @@ class SpectralMixture(SpectralPreconditioner):
         """x̂_0 [B, F, T] of the network's output; arguments as of `SpectralPreconditioner.estimate`."""
         rows, basis = statistics_rows(self.mean, condition, len(x_t)), self.basis_of(x_t.shape[-1])
         with torch.autocast(x_t.device.type, enabled=False):
-            seen = x_t @ basis.T
-            # A sampler's batch is at one level: then its variances and their logarithms are made once, not per motion.
-            keys = torch.stack([rows.to(signal), signal.flatten(), noise.flatten()], 1)
-            order, found = [], []
-            for row, a, s in keys.unique(dim=0).tolist():
-                here = (keys == keys.new_tensor([row, a, s])).all(1).nonzero()[:, 0]
-                order.append(here)
-                found.append(self._posterior(int(row), seen[here], a, s))
-            back = torch.cat(order).argsort()
-            guess, left = (torch.cat(parts)[back] for parts in zip(*found, strict=True))
+            posterior = self._one_by_one if self.training else self._by_level
+            guess, left = posterior(x_t @ basis.T, rows, signal, noise)
             return (guess + left.sqrt() * (output @ basis.T)) @ basis
 
-    def _posterior(self, row: int, seen: Tensor, signal: float, noise: float) -> tuple[Tensor, Tensor]:
-        """Mean and variance of x_0 in the basis, given x_t there [n, F, T]: of one condition at one level."""
-        known = int((self.log_share[row] > -torch.inf).sum())
-        centre, spread = self.at_length(self.centre[row, :known], self.spread[row, :known], seen.shape[-1])
+    def _one_by_one(self, seen: Tensor, rows: Tensor, signal: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance [B, F, T] of x_0 in the basis, given x_t there.
+
+        For training, where each motion has a level of its own, and where no step waits for the device.
+        """
+        found = []
+        for i, own in enumerate(seen):
+            tables = self._tables(rows[i : i + 1], signal[i], noise[i], seen.shape[-1])
+            found.append(tables.posterior(own))
+        means, variances = zip(*found, strict=True)
+        return torch.stack(means), torch.stack(variances)
+
+    def _by_level(self, seen: Tensor, rows: Tensor, signal: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for a sampler's batch, which is at one level: tables are made once per condition, not per motion."""
+        keys = torch.stack([rows.to(signal), signal.flatten(), noise.flatten()], 1)
+        levels, member = keys.unique(dim=0, return_inverse=True)
+        known = [self._tables(k[:1].long(), k[1], k[2], seen.shape[-1]) for k in levels]
+        found = [known[group].posterior(own) for group, own in zip(member.tolist(), seen, strict=True)]
+        means, variances = zip(*found, strict=True)
+        return torch.stack(means), torch.stack(variances)
+
+    def _tables(self, row: Tensor, signal: Tensor, noise: Tensor, frames: int) -> Tables:
+        """What one condition's components expect at one level a = `signal`, s = `noise`; row [1]."""
+        centre, spread = self.at_length(self.centre[row][0], self.spread[row][0], frames)
         total = spread * signal**2 + noise**2
-        constant = self.log_share[row, :known] - 0.5 * total.log().sum((1, 2))
-        shifted, sharp = signal * centre, total.rsqrt()
-        guesses, rests = [], []
-        for own in seen:  # one after the other: all at once would leave the processor's cache
-            off = ((own - shifted) * sharp).flatten(1)
-            likely = (constant - 0.5 * torch.linalg.vecdot(off, off)).softmax(0)
-            met = likely > NEGLIGIBLE
-            share, kept = likely[met, None, None], spread[met] / total[met]
-            guess = centre[met] + kept * signal * (own - shifted[met])
-            mean = (share * guess).sum(0)
-            guesses.append(mean)
-            rests.append((share * (kept * noise**2 + (guess - mean) ** 2)).sum(0))
-        return torch.stack(guesses), torch.stack(rests)
+        constant = self.log_share[row][0] - 0.5 * total.log().sum((1, 2))
+        gain, rest = spread * signal / total, spread / total * noise**2
+        return Tables(constant, signal * centre, total.rsqrt(), centre, gain, rest)
+
+
+class Tables(NamedTuple):
+    """K components of one condition at one level, [K] and [K, F, T]."""
+
+    constant: Tensor
+    """Logarithm of their share and of the density's constant."""
+    shifted: Tensor
+    """a m_k."""
+    sharp: Tensor
+    """1 / √(a² v_k + s²)."""
+    centre: Tensor
+    """m_k."""
+    gain: Tensor
+    """v_k a / (a² v_k + s²)."""
+    rest: Tensor
+    """v_k s² / (a² v_k + s²)."""
+
+    def posterior(self, own: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance [F, T] of x_0 given one x_t [F, T], all in the basis."""
+        off = ((own - self.shifted) * self.sharp).flatten(1)
+        likely = (self.constant - 0.5 * torch.linalg.vecdot(off, off)).softmax(0)
+        # A processor passes over what plays no part; to ask another device which ones would be to wait for it.
+        met = likely > NEGLIGIBLE if own.device.type == "cpu" else slice(None)
+        share = likely[met, None, None]
+        guess = self.centre[met] + self.gain[met] * (own - self.shifted[met])
+        mean = (share * guess).sum(0)
+        return mean, (share * (self.rest[met] + (guess - mean) ** 2)).sum(0)
 
 
 def band_energies(spectrum: Tensor) -> Tensor:
