@@ -14,6 +14,7 @@ on one of them, with the share that it has among the recordings, before the netw
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -70,30 +71,26 @@ class SpectralMixture(SpectralPreconditioner):
         """x̂_0 [B, F, T] of the network's output; arguments as of `SpectralPreconditioner.estimate`."""
         rows, basis = statistics_rows(self.mean, condition, len(x_t)), self.basis_of(x_t.shape[-1])
         with torch.autocast(x_t.device.type, enabled=False):
-            posterior = self._one_by_one if self.training else self._by_level
-            guess, left = posterior(x_t @ basis.T, rows, signal, noise)
+            seen = x_t @ basis.T
+            tables = self._tables_of(rows, signal, noise, x_t.shape[-1])
+            found = [known.posterior(own) for known, own in zip(tables, seen, strict=True)]
+            guess, left = (torch.stack(parts) for parts in zip(*found, strict=True))
             return (guess + left.sqrt() * (output @ basis.T)) @ basis
 
-    def _one_by_one(self, seen: Tensor, rows: Tensor, signal: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance [B, F, T] of x_0 in the basis, given x_t there.
+    def _tables_of(self, rows: Tensor, signal: Tensor, noise: Tensor, frames: int) -> Iterator[Tables]:
+        """The tables of each motion of a batch, one after the other.
 
-        For training, where each motion has a level of its own, and where no step waits for the device.
+        A sampler's batch is at one level, and tables are made once per condition. In training each motion has a level
+        of its own, and no step may wait for the device to tell which.
         """
-        found = []
-        for i, own in enumerate(seen):
-            tables = self._tables(rows[i : i + 1], signal[i], noise[i], seen.shape[-1])
-            found.append(tables.posterior(own))
-        means, variances = zip(*found, strict=True)
-        return torch.stack(means), torch.stack(variances)
-
-    def _by_level(self, seen: Tensor, rows: Tensor, signal: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """The same for a sampler's batch, which is at one level: tables are made once per condition, not per motion."""
+        if self.training:
+            for i in range(len(rows)):
+                yield self._tables(rows[i : i + 1], signal[i], noise[i], frames)
+            return
         keys = torch.stack([rows.to(signal), signal.flatten(), noise.flatten()], 1)
         levels, member = keys.unique(dim=0, return_inverse=True)
-        known = [self._tables(k[:1].long(), k[1], k[2], seen.shape[-1]) for k in levels]
-        found = [known[group].posterior(own) for group, own in zip(member.tolist(), seen, strict=True)]
-        means, variances = zip(*found, strict=True)
-        return torch.stack(means), torch.stack(variances)
+        known = [self._tables(level[:1].long(), level[1], level[2], frames) for level in levels]
+        yield from (known[group] for group in member.tolist())
 
     def _tables(self, row: Tensor, signal: Tensor, noise: Tensor, frames: int) -> Tables:
         """What one condition's components expect at one level a = `signal`, s = `noise`; row [1]."""
@@ -130,6 +127,15 @@ class Tables(NamedTuple):
         guess = self.centre[met] + self.gain[met] * (own - self.shifted[met])
         mean = (share * guess).sum(0)
         return mean, (share * (self.rest[met] + (guess - mean) ** 2)).sum(0)
+
+
+def spectral_skip(
+    conditions: int, features: int, frames: int, components: int, whole: bool = False
+) -> SpectralPreconditioner:
+    """The skip connection of so many spectra per condition: a mixture, or the plain one where that is 1."""
+    if components > 1:
+        return SpectralMixture(conditions, features, frames, components, whole)
+    return SpectralPreconditioner(conditions, features, frames, whole)
 
 
 def band_energies(spectrum: Tensor) -> Tensor:

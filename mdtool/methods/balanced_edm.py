@@ -23,7 +23,7 @@ from mdtool.diffusion.edm import Churn, Coordinates, Preconditioning, heun, heun
 from mdtool.diffusion.guidance import ALL_LEVELS, NO_CONDITION, autoguided, classifier_free, guidance_scale
 from mdtool.diffusion.likelihood import log_likelihood
 from mdtool.diffusion.preconditioning import SpectralPreconditioner
-from mdtool.diffusion.spectral_mixture import SpectralMixture
+from mdtool.diffusion.spectral_mixture import spectral_skip
 from mdtool.errors import MdtoolError
 from mdtool.losses.balanced import Balance, balanced_losses
 from mdtool.methods.balanced_edm_config import BalancedEDMConfig
@@ -65,13 +65,7 @@ class BalancedEDM(Method):
         known = len(self.actions) if config.conditional else 0
         self.skip: SpectralPreconditioner | None = None
         if config.skip == "spectral":
-            size = known, CHANNELS, self.frames
-            several = config.components > 1
-            self.skip = (
-                SpectralMixture(*size, config.components, whole=True)
-                if several
-                else SpectralPreconditioner(*size, True)
-            )
+            self.skip = spectral_skip(known, CHANNELS, self.frames, config.components, whole=True)
         self.register_buffer("start", torch.zeros(CHANNELS, 1))
         self.network = UNet1d(
             CHANNELS,

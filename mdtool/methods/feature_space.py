@@ -12,7 +12,7 @@ from torch import Tensor
 from mdtool.config import Strict
 from mdtool.diffusion.gaussian import GaussianDiffusion
 from mdtool.diffusion.preconditioning import SpectralPreconditioner
-from mdtool.diffusion.spectral_mixture import SpectralMixture
+from mdtool.diffusion.spectral_mixture import spectral_skip
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import Batch, Method
 from mdtool.methods.lengths import FRAMES
@@ -105,9 +105,7 @@ class FeatureSpace(Method):
             self.register_buffer("mean", torch.zeros(ROWS, CHANNELS, 1))
             self.register_buffer("scale", torch.ones(ROWS, CHANNELS, 1))
         if config.prediction == "spectral":
-            known = len(self.labels), ROWS * CHANNELS, config.frames
-            several = config.components > 1
-            self.spectrum = SpectralMixture(*known, config.components) if several else SpectralPreconditioner(*known)
+            self.spectrum = spectral_skip(len(self.labels), ROWS * CHANNELS, config.frames, config.components)
 
     def denoiser(self, **own: Any) -> Denoiser:
         """A transformer of the settings' size, with fresh weights; `own` are further arguments of `Denoiser`."""
