@@ -40,6 +40,8 @@ def report(
 
     console = Console(markup=False)
     study = read_study(target or [Path("runs")])
+    for error in study.passed_over:
+        say(console, f"note: passed over {error}")
     if out.suffix.lower() == ".html":
         refuse_given({"--jobs": jobs}, "means nothing in a page, whose player draws the poses: leave it out")
         from mdtool.report.page import write_report_page

@@ -141,6 +141,8 @@ class Study:
     """All runs of a report."""
 
     runs: list[Run]
+    passed_over: list[str] = field(default_factory=list)
+    """What is wrong with runs of a folder of runs that could not be read."""
 
     def setups(self) -> list[Setup]:
         """Every way in which something was evaluated; the one with most evaluations first."""
@@ -181,17 +183,19 @@ def read_study(targets: Sequence[str | Path]) -> Study:
         targets: run folders; folders that hold runs at any depth; results files that `mdtool evaluate` made of runs.
 
     Raises:
-        MdtoolError: a folder without runs, a results file that is about no run, or a damaged file.
+        MdtoolError: a folder without runs, a results file that is about no run, or a damaged file; among several runs
+            of one folder, one whose settings cannot be read is only noted.
     """
     files = [Path(target) for target in targets if Path(target).is_file()]
-    folders = [path for target in targets if Path(target) not in files for path in find_runs(target)]
+    passed_over: list[str] = []
+    folders = [path for target in targets if Path(target) not in files for path in find_runs(target, passed_over)]
     loose = [(path, read_results(path)) for path in files]
     for path, results in loose:
         if not results.provenance.get("checkpoint_sha256") or not (Path(results.target) / "config.toml").exists():
             raise MdtoolError(f"{path} is about {results.target or 'recordings'}, not about a run that is here")
         folders.append(Path(results.target))
     runs = {path.resolve(): path for path in folders}
-    study = Study([read_run(path) for path in runs.values()])
+    study = Study([read_run(path) for path in runs.values()], passed_over)
     for _, results in loose:
         run = study.runs[list(runs).index(Path(results.target).resolve())]
         run.evaluations.append(Evaluated(_checkpoint_of(results, run), results))
@@ -199,15 +203,27 @@ def read_study(targets: Sequence[str | Path]) -> Study:
     return study
 
 
-def find_runs(target: str | Path) -> list[Path]:
+def find_runs(target: str | Path, passed_over: list[str]) -> list[Path]:
     """Folders of generators' runs at or under a folder, by name.
 
+    Args:
+        target: a run, or a folder of runs.
+        passed_over: gets a sentence for every run below `target` whose settings cannot be read.
+
     Raises:
-        MdtoolError: there are none.
+        MdtoolError: there are none, or `target` is itself a run that cannot be read.
     """
-    target = Path(target)
-    found = sorted(path.parent for path in target.rglob("config.toml"))
-    runs = [path for path in found if makes_motion(RunFolder(path).read_config().method)]
+    target, runs = Path(target), []
+    for path in sorted(path.parent for path in target.rglob("config.toml")):
+        try:
+            method = RunFolder(path).read_config().method
+        except MdtoolError as error:
+            if path == target:
+                raise
+            passed_over.append(str(error))
+            continue
+        if makes_motion(method):
+            runs.append(path)
     if not runs:
         raise MdtoolError(f"there is no generator's run in {target}: make one with `mdtool train`, or give its folder")
     return runs

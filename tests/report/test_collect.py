@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from mdtool.errors import MdtoolError
 from mdtool.evaluation.checkpoints import Checkpoint, Evaluated, results_path
 from mdtool.evaluation.results import write_results
 from mdtool.report.collect import Setup, Study, read_study
@@ -27,6 +30,18 @@ def test_a_results_file_of_an_earlier_step_does_not_stand_for_the_run(tmp_path: 
     (setup,) = study.setups()
     assert [row.evaluated.checkpoint.step for row in study.rows(setup)] == [2000]
     assert [entry.checkpoint.step for entry in study.curve("P1-100", setup)] == [1000, 2000]
+
+
+def test_a_damaged_run_among_others_is_noted_and_alone_refused(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "runs/mine").write_config(run("phase1-100").config)
+    damaged = tmp_path / "runs/damaged"
+    damaged.mkdir()
+    (damaged / "config.toml").write_text("[train")
+    study = read_study([tmp_path / "runs"])
+    assert [found.path.name for found in study.runs] == ["mine"]
+    assert len(study.passed_over) == 1 and "damaged/config.toml is not a TOML file" in study.passed_over[0]
+    with pytest.raises(MdtoolError, match="is not a TOML file"):
+        read_study([damaged])
 
 
 def test_evaluations_sampled_in_another_way_stand_in_a_block_of_their_own() -> None:
