@@ -39,7 +39,8 @@ def test_a_damaged_run_among_others_is_noted_and_alone_refused(tmp_path: Path) -
     (damaged / "config.toml").write_text("[train")
     study = read_study([tmp_path / "runs"])
     assert [found.path.name for found in study.runs] == ["mine"]
-    assert len(study.passed_over) == 1 and "damaged/config.toml is not a TOML file" in study.passed_over[0]
+    assert len(study.passed_over) == 1
+    assert "damaged/config.toml is not a TOML file" in study.passed_over[0]
     with pytest.raises(MdtoolError, match="is not a TOML file"):
         read_study([damaged])
 
