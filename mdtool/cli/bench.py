@@ -112,6 +112,7 @@ def _families(methods: str, out: Path, batch: int, repeats: int, threads: int | 
     from rich.table import Table
 
     from mdtool.atomic import write_text
+    from mdtool.editing.bench import bench_edit
     from mdtool.errors import MdtoolError
     from mdtool.evaluation.bench import machine
     from mdtool.evaluation.families import compare, run_of
@@ -121,7 +122,7 @@ def _families(methods: str, out: Path, batch: int, repeats: int, threads: int | 
     if not runs:
         raise MdtoolError("--methods names no run: give run folders, or methods such as mdm,emdm")
     say(console, f"measuring {', '.join(map(str, runs))} …")
-    rows = compare(runs, batch, repeats, threads or os.cpu_count() or 1)
+    rows = compare(runs, batch, repeats, threads or os.cpu_count() or 1, bench_edit)
     write_text(
         out, json.dumps({"machine": machine(torch.device("cpu")), "batch": batch, "rows": rows}, indent=2) + "\n"
     )
@@ -130,6 +131,7 @@ def _families(methods: str, out: Path, batch: int, repeats: int, threads: int | 
         ("parameters", "parameters", 1), ("network calls per motion", "calls", 1), ("frames", "frames", 1),
         ("ms per motion, alone", "motion_s", 1e3), ("ms per motion at 120 fps", "motion_s_at_120", 1e3),
         ("motions per second", "motions_per_s", 1), ("ms per step of an edit's search", "search_step_s", 1e3),
+        ("seconds of an edit", "edit_s", 1), ("its steps", "edit_steps", 1), ("its error, cm", "edit_error_m", 100),
         ("memory of a batch, MB", "peak_mb", 1), ("memory of a batch at 120 fps, MB", "peak_mb_at_120", 1),
         ("accuracy", "accuracy", 1), ("FID", "fid", 1), ("FID floor", "fid_floor", 1), ("motions scored", "count", 1),
     )  # fmt: skip

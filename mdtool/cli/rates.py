@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from mdtool.cli.numbers import finite
 from mdtool.cli.options import Threads, Weights
 from mdtool.cli.refusals import refuse_given
 from mdtool.cli.terminal import progress_bar, say, say_next
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _CLIPS = 4000
 """Per side of clip-FID, when the caller does not say."""
@@ -126,9 +129,26 @@ def rates(
         for row in found:
             shown.add_row(*(_cell(row[key], units if key.endswith("_m") else 1.0) for key in columns))
         console.print(shown)
+        if columns in CLIP_FID:
+            console.print(_jerk_table(found))
     say(console, f"wrote {out}")
     at_any_rate = isinstance(method, FieldMethod)
     say_next(console, "mdtool", "sample", run, *(("--fps", f"{asked[-1]:g}") if at_any_rate else ()))
+
+
+def _jerk_table(rows: list[dict[str, Any]]) -> Table:
+    """Of what was made and of the recordings, by frequency; bands above half a rate are empty."""
+    from rich.table import Table
+
+    from mdtool.methods.clip_features import BANDS
+
+    bands = [f"{low:g}-{high:g} Hz" for low, high in BANDS]
+    shown = Table("fps", *bands, title="jerk, m/s³: made / recorded", title_justify="left")
+    for row in rows:
+        pairs = zip(BANDS, row["jerk"] or (), row["jerk_real"] or (), strict=False)
+        cells = [f"{one:.3g} / {other:.3g}" if low < row["fps"] / 2 else "–" for (low, _), one, other in pairs]
+        shown.add_row(f"{row['fps']:g}", *(cells or ["–"] * len(bands)))
+    return shown
 
 
 def _cell(value: float | None, units: float) -> str:

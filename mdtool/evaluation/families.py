@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,15 @@ from mdtool.evaluation.checkpoints import FOLDER
 from mdtool.evaluation.memory import peak_megabytes
 from mdtool.evaluation.results import read_results
 from mdtool.methods.contract import FieldMethod
+from mdtool.methods.generate import Generator
 from mdtool.training.device import use_threads
 from mdtool.training.run import load_generator, newest_of
 
 FAST_FPS = 120.0
 """Second rate at which a run with a time axis is timed."""
+
+Edit = Callable[[Generator], dict[str, Any]]
+"""Makes an edit with a run, and tells how long it took; found by its name in another process."""
 
 
 def run_of(name: str, folder: Path, console: Console) -> Path:
@@ -42,12 +47,13 @@ def run_of(name: str, folder: Path, console: Console) -> Path:
     return found
 
 
-def compare(runs: list[Path], batch: int, repeats: int, threads: int) -> list[dict[str, Any]]:
+def compare(runs: list[Path], batch: int, repeats: int, threads: int, edit: Edit | None = None) -> list[dict[str, Any]]:
     """A row per run.
 
     Args:
         batch: motions per call where throughput is measured.
         repeats: timed repeats, of which medians are reported.
+        edit: what it tells of each run is in the row too.
 
     Returns:
         method, run, parameters, calls, frames, fps; seconds per motion alone and motions per second in a batch; seconds
@@ -61,6 +67,8 @@ def compare(runs: list[Path], batch: int, repeats: int, threads: int) -> list[di
         row: dict[str, Any] = {"run": str(run), **quality(run)}
         with spawn.Pool(1) as alone:
             row |= alone.apply(measure, (str(run), batch, repeats, threads, 0.0))
+            if edit:
+                row |= alone.apply(_edited, (str(run), threads, edit))
         if row["time_axis"]:
             with spawn.Pool(1) as alone:
                 fast = alone.apply(measure, (str(run), batch, repeats, threads, FAST_FPS))
@@ -84,6 +92,11 @@ def quality(run: Path) -> dict[str, Any]:
         floor = results.score("fid", "real", split)
         found |= {"split": split, "fid_floor": None if floor is None else floor.mean}
     return found
+
+
+def _edited(run: str, threads: int, edit: Edit) -> dict[str, Any]:
+    use_threads(threads)
+    return edit(load_generator(run))
 
 
 def measure(run: str, batch: int, repeats: int, threads: int, fps: float) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from torch import Tensor
 from mdtool.errors import MdtoolError
 from mdtool.evaluation.distribution import fid
 from mdtool.evaluation.results import Spread
-from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, log_spectrum
+from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, jerk_power, log_spectrum
 from mdtool.methods.contract import FieldMethod
 from mdtool.methods.generate import Generator
 from mdtool.methods.lengths import frames_on
@@ -35,6 +35,8 @@ CLIP_FID = (
     ("fps", "recordings", "clip_fid", "clip_fid_ci95", "floor", "floor_ci95", "spectrum_gap"),
 )
 """Columns of `clip_fid` of one repeat, and of several."""
+JERK = ("jerk", "jerk_real")
+"""Of `clip_fid`: lists with a number per band."""
 _AT_ONCE = 256
 _LEAST = 4
 """Recordings that a clip-FID needs at a rate."""
@@ -48,6 +50,8 @@ class Clips:
     """[n, D] float64."""
     spectrum: np.ndarray
     """[n, bands] log m/s."""
+    jerk: np.ndarray
+    """[n, bands] mean squares, m²/s⁶."""
 
 
 def clips_at(
@@ -70,8 +74,9 @@ def clips_at(
         joints = clip_joints(rot6d, root)
         rate = torch.full((len(cut),), float(fps))
         with torch.no_grad():
-            parts.append((extractor.features(joints, rate).double(), log_spectrum(joints, rate).double()))
-    return Clips(*(torch.cat([part[k] for part in parts]).numpy() for k in (0, 1)))
+            found = extractor.features(joints, rate), log_spectrum(joints, rate), jerk_power(joints, rate)
+            parts.append([values.double() for values in found])
+    return Clips(*(torch.cat(values).numpy() for values in zip(*parts, strict=True)))
 
 
 def clip_fid(
@@ -98,7 +103,8 @@ def clip_fid(
         A row per rate: `recordings` counted, and means over the repeats of `clip_fid`, `floor` (one half of the
         recordings against the other, with half as many clips each), `spectrum_gap` (mean difference of log speeds over
         the bands below half the rate), with `clip_fid_ci95` and `floor_ci95` the half widths of their confidence
-        intervals. Numbers are None where too few recordings are fast and long enough or no motion is, and `why` says
+        intervals; `jerk` and `jerk_real`, its root mean square in m/s³ by band, of the motions made and of the
+        recordings. Numbers are None where too few recordings are fast and long enough or no motion is, and `why` says
         which; intervals also where there is one repeat.
 
     Raises:
@@ -117,8 +123,10 @@ def clip_fid(
         real = [clip for clip in clips if clip.fps >= fps - 1e-6 and clip.seconds * fps >= extractor.frames]
         row: dict[str, Any] = {"fps": fps, "recordings": len(real)}
         row |= dict.fromkeys(("clip_fid", "floor", "spectrum_gap", "clip_fid_ci95", "floor_ci95", "why"))
+        row |= dict.fromkeys(JERK)
         rows.append(row)
         found: list[tuple[float, float, float]] = []
+        jerks: list[np.ndarray] = []
         if len(real) < _LEAST:
             row["why"] = f"fewer than {_LEAST} recordings of {extractor.frames} poses at that rate or faster"
         else:
@@ -128,7 +136,8 @@ def clip_fid(
                 if scores is None:
                     row["why"] = f"the run makes no motion of {extractor.frames} poses at that rate"
                     break
-                found.append(scores)
+                found.append(scores[:3])
+                jerks.append(scores[3])
                 if progress:
                     progress(place * len(seeds) + repeat + 1, len(rates) * len(seeds))
         if found:
@@ -137,6 +146,7 @@ def clip_fid(
                 row[name] = score.mean
                 if len(found) > 1 and f"{name}_ci95" in row:
                     row[f"{name}_ci95"] = score.ci95
+            row |= dict(zip(JERK, np.sqrt(np.mean(jerks, axis=0)).tolist(), strict=True))
     if progress:
         progress(len(rates) * len(seeds), len(rates) * len(seeds))
     return rows
@@ -149,8 +159,9 @@ def _scores(
     extractor: ClipFeatures,
     count: int,
     rng: np.random.Generator,
-) -> tuple[float, float, float] | None:
-    """(clip-FID, floor, spectrum gap) of one repeat; None where no motion holds a clip."""
+) -> tuple[float, float, float, np.ndarray] | None:
+    """(clip-FID, floor, spectrum gap, squared jerk [made or recorded, bands]) of one repeat; None where no motion holds
+    a clip."""
     order = rng.permutation(len(real))
     halves = [[real[index] for index in part] for part in np.array_split(order, 2)]
     known = clips_at(real, fps, extractor, count, rng)
@@ -160,7 +171,8 @@ def _scores(
         return None
     heard = np.array([low < fps / 2 for low, _ in BANDS])
     gap = np.abs(made.spectrum.mean(0) - known.spectrum.mean(0))[heard].mean()
-    return fid(made.features, known.features), fid(one.features, other.features), float(gap)
+    jerks = np.stack([made.jerk.mean(0), known.jerk.mean(0)])
+    return fid(made.features, known.features), fid(one.features, other.features), float(gap), jerks
 
 
 def _made(
@@ -189,7 +201,7 @@ def learnt_latents(method: FieldMethod, trained_on: MotionSet) -> dict[str, Tens
     """
     latents, found, row = method.learnt(), {}, 0
     for clip in (trained_on[int(index)] for index in np.flatnonzero(trained_on.split == TRAIN)):
-        spans = spans_of(len(clip), clip.fps, method.axis_s)
+        spans = spans_of(len(clip), clip.fps, method.axis_s, method.hop_s)
         if spans:
             found[clip.name] = latents[row : row + 1]
         row += len(spans)

@@ -98,9 +98,17 @@ def clip_joints(rot6d: Tensor, root: Tensor) -> Tensor:
 
 def log_spectrum(joints: Tensor, fps: Tensor) -> Tensor:
     """Logarithm of the joints' speed in every band of frequency, m/s; [B, T, 24, 3], rates [B] → [B, bands]."""
-    frames = joints.shape[1] - 1
-    speed = joints.diff(dim=1) * fps.view(-1, 1, 1, 1)
-    power = torch.fft.rfft(speed, dim=1).abs().square().sum(-1).mean(-1) * (2 / frames**2)
-    hz = torch.arange(power.shape[1], device=joints.device) * fps.unsqueeze(1) / frames
-    rows = [(power * ((hz >= low) & (hz < high))).sum(1) for low, high in BANDS]
-    return 0.5 * torch.log(torch.stack(rows, dim=1) + FLOOR**2)
+    return 0.5 * torch.log(_band_power(joints.diff(dim=1) * fps.view(-1, 1, 1, 1), fps) + FLOOR**2)
+
+
+def jerk_power(joints: Tensor, fps: Tensor) -> Tensor:
+    """Mean square of the joints' jerk in every band of frequency, m²/s⁶; [B, T, 24, 3], rates [B] → [B, bands]."""
+    return _band_power(joints.diff(n=3, dim=1) * fps.view(-1, 1, 1, 1) ** 3, fps)
+
+
+def _band_power(vectors: Tensor, fps: Tensor) -> Tensor:
+    """Mean square length [B, bands] of vectors [B, T, 24, 3] at rates [B], by frequency."""
+    frames = vectors.shape[1]
+    power = torch.fft.rfft(vectors, dim=1).abs().square().sum(-1).mean(-1) * (2 / frames**2)
+    hz = torch.arange(power.shape[1], device=vectors.device) * fps.unsqueeze(1) / frames
+    return torch.stack([(power * ((hz >= low) & (hz < high))).sum(1) for low, high in BANDS], dim=1)

@@ -216,6 +216,8 @@ class SequenceLearner(Trainable):
     """Longest sequence, seconds."""
     hold_last = False
     """Let shorter sequences go on with their last pose to that length, as the action-to-motion protocol does."""
+    hop_s: float | None = None
+    """Seconds between the starts of two pieces of a longer clip; half of `sequence_s` if None."""
     resampled_fps: float
 
     @abc.abstractmethod
@@ -346,6 +348,8 @@ class FieldMethod(Method):
 
     axis_s: float
     """Length of the time axis, seconds."""
+    hop_s: float | None
+    """As a `SequenceLearner`'s."""
     white_mean: Tensor
     white_scale: Tensor
     """Mean and standard deviation [d] of the learnt latents."""

@@ -23,6 +23,9 @@ class NeRMConfig(Strict):
     hold_last: bool = False
     """Let shorter recordings go on with their last pose to the end of the axis, as the action-to-motion protocol does;
     otherwise the field beyond their end is not trained."""
+    hop_s: float | None = Field(None, gt=0)
+    """Seconds between the starts of two sequences of a longer recording; half of the axis if None, as in the paper's
+    cuts. A smaller one gives the diffusion more latents to learn from."""
     resampled_fps: float = Field(20.0, gt=0)
     """Rate of the first part of stage 1."""
 

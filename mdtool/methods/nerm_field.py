@@ -52,7 +52,7 @@ class FieldStage(SequenceLearner):
         super().__init__()
         self.config = config
         self.axis_s = self.sequence_s = config.axis_s
-        self.hold_last, self.resampled_fps = config.hold_last, config.resampled_fps
+        self.hold_last, self.hop_s, self.resampled_fps = config.hold_last, config.hop_s, config.resampled_fps
         self.learns_from = config.codebook if config.time_encoding == "cca" else None
         self.step = 0
         self._sequences: Sequences | None = None

@@ -32,9 +32,9 @@ class Track:
 class SequenceSource:
     """Clips of the sequences of one split; batch k depends on (seed, k) alone, so a resume needs no state.
 
-    A sequence is a recording, or a piece of one that is longer than the method's time axis; pieces overlap by half. It
-    starts at the origin and faces +z. Every epoch visits each sequence once, so that whatever its rate, each counts
-    alike and each second of it is as likely.
+    A sequence is a recording, or a piece of one that is longer than the method's time axis; pieces overlap by half, or
+    as the method says. It starts at the origin and faces +z. Every epoch visits each sequence once, so that whatever
+    its rate, each counts alike and each second of it is as likely.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class SequenceSource:
         self.pieces: list[Motion] = []
         labels = []
         for clip in clips:
-            cut = sequences_of(motions[int(clip)], learner.sequence_s, learner.hold_last)
+            cut = sequences_of(motions[int(clip)], learner.sequence_s, learner.hold_last, learner.hop_s)
             self.pieces += cut
             labels += [int(motions.action[clip])] * len(cut)
         self.count = len(self.pieces)
@@ -134,14 +134,15 @@ class SequenceSource:
         return torch.from_numpy(values).to(self.device, non_blocking=True)
 
 
-def sequences_of(motion: Motion, longest_s: float, hold_last: bool) -> list[Motion]:
-    """A clip as sequences of at most so many seconds, which start at x = z = 0 and face +z; pieces overlap by half.
+def sequences_of(motion: Motion, longest_s: float, hold_last: bool, hop_s: float | None = None) -> list[Motion]:
+    """A clip as sequences of at most so many seconds, which start at x = z = 0 and face +z.
 
     Args:
         hold_last: repeat the last pose of a shorter one up to that length.
+        hop_s: seconds between the starts of two sequences, a frame at least; half of `longest_s` if None.
     """
     pieces = []
-    for span in spans_of(len(motion), motion.fps, longest_s):
+    for span in spans_of(len(motion), motion.fps, longest_s, hop_s):
         piece = facing_forward(motion.slice(*span))
         missing = frames_of(longest_s, motion.fps) - len(piece)
         if hold_last and missing > 0:
@@ -153,10 +154,11 @@ def sequences_of(motion: Motion, longest_s: float, hold_last: bool) -> list[Moti
     return pieces
 
 
-def spans_of(length: int, fps: float, longest_s: float) -> list[tuple[int, int]]:
-    """Frames (first, end) of the sequences that a clip of so many frames is cut into."""
+def spans_of(length: int, fps: float, longest_s: float, hop_s: float | None = None) -> list[tuple[int, int]]:
+    """Frames (first, end) of the sequences that a clip of so many frames is cut into, as `sequences_of` cuts it."""
     frames = frames_of(longest_s, fps)
-    starts = list(range(0, max(length - frames, 0) + 1, max((frames - 1) // 2, 1)))
+    hop = (frames - 1) // 2 if hop_s is None else int(hop_s * fps + 1e-6)
+    starts = list(range(0, max(length - frames, 0) + 1, max(hop, 1)))
     if length > frames and starts[-1] + frames < length:
         starts.append(length - frames)
     spans = [(start, min(start + frames, length)) for start in starts]

@@ -138,6 +138,7 @@ def test_parts_are_trained_and_used(place: Path) -> None:
         "--fits", 1,
     )  # fmt: skip
     assert "clip-FID" in printed
+    assert "jerk, m/s³: made / recorded" in printed
     found = json.loads(Path("rates.json").read_text())
     assert [row["fps"] for row in found["clip_fid"]] == [20, 60]
     assert all(row["clip_fid"] > 0 for row in found["clip_fid"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from mdtool.editing.bench import STEPS
 from mdtool.errors import MdtoolError
 from mdtool.evaluation.families import measure, run_of
 from mdtool.motion.file import write_motions
@@ -36,6 +37,11 @@ def test_runs_are_measured_and_stand_in_one_table(tmp_path: Path, monkeypatch: p
     assert [entry["method"] for entry in rows] == ["nerm", "mdm"]
     assert "motion_s_at_120" in rows[0]
     assert "motion_s_at_120" not in rows[1]
+    assert "seconds of an edit" in printed
+    for entry in rows:
+        assert entry["edit_s"] > 0
+        assert 1 <= entry["edit_steps"] <= 3 * STEPS, "a field is fitted in up to three stages"
+        assert 0 <= entry["edit_error_m"] < 1
 
 
 def test_threads_that_no_machine_has_are_refused() -> None:

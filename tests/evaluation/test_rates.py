@@ -15,7 +15,7 @@ from mdtool.errors import MdtoolError
 from mdtool.evaluation import rates
 from mdtool.evaluation.distribution import fid
 from mdtool.evaluation.rates import clip_fid, clips_at
-from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, log_spectrum
+from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, jerk_power, log_spectrum
 from mdtool.motion.motion import TEST, TRAIN, Motion, MotionSet
 from mdtool.motion.resample import resample
 from mdtool.training.loop import Trainer
@@ -95,6 +95,13 @@ def test_a_band_hears_its_own_frequencies() -> None:
     assert BANDS[3] == (10.0, 20.0)
     assert louder.argmax() == 3
     assert louder[3] > 0.5
+    # One swinging joint of 24: mean square of a(2πf)³ sin is a²(2πf)⁶/2, and finite differences see a little less.
+    time_s = torch.arange(121) / 120
+    swing = torch.zeros(1, 121, 24, 3)
+    swing[0, :, 20, 1] = 0.01 * torch.sin(2 * torch.pi * 12 * time_s)
+    jerk = jerk_power(swing, torch.tensor([120.0]))[0]
+    assert jerk[3] == pytest.approx((0.01 * (2 * np.pi * 12) ** 3) ** 2 / 2 / 24, rel=0.2)
+    assert jerk[3] > 0.95 * jerk.sum()
     # At 20 fps nothing above 10 Hz can be heard.
     slow = clip_joints(torch.from_numpy(clip.rot6d[None, ::6]), torch.from_numpy(clip.root[None, ::6]))
     silent = log_spectrum(slow, torch.tensor([20.0]))[0]
@@ -126,7 +133,11 @@ def test_a_rate_without_clip_fid_says_why() -> None:
     (row,) = clip_fid(generator, recordings, ClipFeatures({"frames": 70}, [], 20.0), [20.0], 40)
     assert (row["recordings"], row["why"]) == (0, "fewer than 4 recordings of 70 poses at that rate or faster")
     (row,) = clip_fid(generator, recordings, ClipFeatures({"frames": 36}, [], 20.0), [20.0], 40)
-    assert (row["clip_fid"], row["why"]) == (None, "the run makes no motion of 36 poses at that rate")
+    assert (row["clip_fid"], row["jerk"], row["why"]) == (
+        None,
+        None,
+        "the run makes no motion of 36 poses at that rate",
+    )
     (row,) = clip_fid(generator, recordings, ClipFeatures({"frames": 36}, [], 20.0), [20.0], 40, splits=[TEST])
     assert row["recordings"] == 0
 
@@ -151,3 +162,6 @@ def test_repeats_have_motions_of_their_own_and_a_field_can_be_lifted_as_a_grid_i
     (lifted,) = clip_fid(generator, recordings, extractor, [120.0], 40, seeds=(3,), lift_from=20.0)
     assert asked[-1] == (3, 20.0, 41)
     assert lifted["spectrum_gap"] > 2 * alone[0]["spectrum_gap"]  # 20 fps hold nothing of what the hands do at 12 Hz
+    assert alone[0]["jerk"][3] == pytest.approx(alone[0]["jerk_real"][3], rel=0.3)
+    assert lifted["jerk"][3] < 0.5 * lifted["jerk_real"][3]
+    assert lifted["jerk"][4] > 1.5 * lifted["jerk_real"][4]  # slerp turns by a jerk at every frame that it was given

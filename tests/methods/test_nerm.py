@@ -110,6 +110,9 @@ def test_sequences_are_pieces_that_start_at_the_origin() -> None:
     want = clip.positions()[-241:]
     gaps = [np.linalg.norm(joints[:, :1] - joints[:, 1:], axis=-1) for joints in (last, want)]
     np.testing.assert_allclose(*gaps, atol=1e-5)
+    starts = [piece.positions()[:, 20] for piece in sequences_of(clip, 4.0, False, hop_s=1.0)]
+    assert len(starts) == 6  # at 0 … 5 s
+    assert nerm(axis_s=4.0, hop_s=1.0).hop_s == 1.0
     held = sequences_of(clip.slice(0, 100), 4.0, True)[0]
     assert len(held) == 241
     assert (held.root[100:] == held.root[99]).all()
