@@ -1,7 +1,8 @@
 """NeRM on recordings of six frame rates: how far its motions are from the recordings at every rate, and its samples.
 
     python examples/nerm_rates.py CMU BANDAI --out nerm    # folders of archives with their labels.csv, see below
-    python examples/nerm_rates.py CMU BANDAI --mdm runs/small --repeats 20    # beside an MDM of Bandai, lifted by slerp
+    python examples/nerm_rates.py CMU BANDAI --mdm-steps 5000    # beside an MDM of the same clips, lifted by slerp
+    python examples/nerm_rates.py CMU BANDAI --mdm runs/small    # beside an MDM of Bandai too, where that can be
 
 CMU's 120 fps training clips are decimated to 120, 60, 40, 30 and 20 fps, one after the other, and joined by Bandai
 Namco dataset-2 at 30 fps. One run learns them as they are; its twin sees all at 20 fps, for equally many steps.
@@ -10,9 +11,9 @@ A latent that training found is then asked for the frames of its clip, and for e
 BANDAI holds dataset-2.zip, dataset-2-more.tar.xz, labels.csv and labels-more.csv. Trained runs are taken as they are.
 
 Unless --field-only is given, samples are scored by clip-FID: beside CMU at the rates of the paper, where only CMU was
-recorded that fast, and beside Bandai at 30 fps, which is all that an MDM of Bandai can be asked for; its samples, and
-those that NeRM makes at 20 fps, are lifted by slerp. How much clip-FID punishes slerp, sliding and shaking of the
-recordings themselves is told first.
+recorded that fast, and beside Bandai at its own rate, which is all that an MDM of Bandai can be asked for. MDMs learn
+at 20 fps; their samples, and those that NeRM makes at 20 fps, are lifted by slerp. How much clip-FID punishes slerp,
+sliding and shaking of the recordings themselves is told first.
 """
 
 from __future__ import annotations
@@ -43,7 +44,13 @@ from mdtool.training.sequences import sequences_of
 RATES = (120.0, 60.0, 40.0, 30.0, 20.0)
 SCORED = (20.0, 40.0, 60.0, 100.0, 120.0)
 """Frames per second at which samples are scored beside CMU, as published."""
-BANDAI_FPS = 30.0
+FAST = "cmu-recorded.h5"
+"""CMU's clips as they were recorded."""
+BANDAI_SCORED = (20.0, 30.0)
+GRID_FPS = 20.0
+"""Of the MDM that learns the same clips."""
+MDM_FRAMES = 64
+"""Of its motions: as many as a clip of clip-FID, so that it has a number at 20 fps too."""
 
 
 def mdtool(*words: object) -> None:
@@ -131,24 +138,30 @@ def sensitivity(recorded: MotionSet, extractor: ClipFeatures, count: int) -> dic
 
 def score_samples(out: Path, recorded: MotionSet, given: argparse.Namespace) -> None:
     """Print how much clip-FID feels, and the clip-FID of both runs, of slerp from 20 fps, and of the MDM."""
-    features, fast, bandai = out / "clip-features", out / "cmu-recorded.h5", out / "bandai.h5"
+    features, fast, bandai = out / "clip-features", out / FAST, out / "bandai.h5"
     mdtool("train", out / "native.h5", "--method", "clip-features", "--threads", 1, "--out", features)
     extractor = load_method(features)[0]
     assert isinstance(extractor, ClipFeatures)
     print("\n| recordings at 120 fps, changed | floor | little | more | much |\n|---|---|---|---|---|")
     for name, distances in sensitivity(recorded, extractor, given.count).items():
         print(f"| {name} | " + " | ".join(f"{one:.3g}" for one in distances) + " |", flush=True)
-    write_motions(fast, MotionSet.from_clips([clip for clip in recorded if clip.fps >= 100], recorded.actions))
     settings = ("--features", features, "--repeats", given.repeats, "--count", given.count, "--fits", 0, "--threads", 1)
     makers: list[tuple[str, Path, tuple[object, ...]]] = [
         ("NeRM native", out / "native", ()),
         ("NeRM fixed", out / "fixed", ()),
         ("NeRM native, 20 fps + slerp", out / "native", ("--lift-from", 20)),
     ]
+    if given.mdm_steps:
+        slow = out / "mixed-20.h5"
+        if not slow.exists():
+            mdtool("resample", out / "mixed.h5", "--fps", GRID_FPS, "--out", slow)
+        few = ("--preset", "small", "--sampler", "loss-aware", "--set", f"model.frames={MDM_FRAMES}")
+        mdtool("train", slow, *few, "--steps", given.mdm_steps, "--threads", 1, "--out", out / "mdm")
+        makers.append(("MDM + slerp", out / "mdm", ()))
     lines = []
     for data, rates, some in (
         (fast, SCORED, makers),
-        (bandai, (BANDAI_FPS,), makers + ([("MDM + slerp", given.mdm, ())] if given.mdm else [])),
+        (bandai, BANDAI_SCORED, makers + ([("MDM of Bandai + slerp", given.mdm, ())] if given.mdm else [])),
     ):
         floor = ""
         lines += [f"\n| beside {data.stem}, fps | " + " | ".join(f"{fps:g}" for fps in rates) + " |"]
@@ -178,6 +191,8 @@ def main() -> None:
     words.add_argument("--out", type=Path, default=Path("nerm"))
     words.add_argument("--field-only", action="store_true", help="leave out the diffusion of latents")
     words.add_argument("--mdm", type=Path, help="run of another method, trained on Bandai")
+    words.add_argument("--mdm-steps", type=int, default=0, help="of an MDM of the same clips at 20 fps")
+    words.add_argument("--fits", type=int, default=20, help="recordings per split to which latents are fitted")
     words.add_argument("--repeats", type=int, default=20, help="of clip-FID, as published")
     words.add_argument("--count", type=int, default=4000, help="clips per side of clip-FID")
     words.add_argument("--set", action="append", default=[], help="as for `mdtool train`; repeatable")
@@ -211,6 +226,10 @@ def main() -> None:
             numbers = " | ".join(f"{row[key]:.1f}" for key in ("seen_mm", "all_mm", "slerp_mm"))
             print(f"| {row['source']}, {row['fps']:g} | {row['clips']} | {numbers} |", flush=True)
     write_text(out / "rates.json", json.dumps(found, indent=1) + "\n")
+    write_motions(out / FAST, MotionSet.from_clips([clip for clip in recorded if clip.fps >= 100], recorded.actions))
+    for name in found if given.fits else ():
+        asked = ("--data", out / FAST, "--fits", given.fits, "--threads", 1, "--out", out / f"fits-{name}.json")
+        mdtool("rates", out / name, *asked)
     if not given.field_only:
         score_samples(out, recorded, given)
 

@@ -145,14 +145,14 @@ def test_the_samples_of_every_rate_stand_in_one_table(
             Path(str(words[-1])).write_text(json.dumps({"clip_fid": [{"fps": one, **numbers} for one in fps]}))
 
     monkeypatch.setattr(rates, "mdtool", command)
-    given = argparse.Namespace(mdm=tmp_path / "small", repeats=3, count=40)
+    given = argparse.Namespace(mdm=tmp_path / "small", mdm_steps=2, repeats=3, count=40)
     rates.score_samples(tmp_path, MotionSet.from_clips(clips, ACTIONS), given)
-    assert [len(motion) for motion in read_motions(tmp_path / "cmu-recorded.h5")] == [121] * 8
-    assert [words[0] for words in asked] == ["train"] + 7 * ["rates"]
+    assert [words[0] for words in asked] == ["train", "resample", "train"] + 9 * ["rates"]
     assert {words[words.index("--lift-from") + 1] for words in asked if "--lift-from" in words} == {20}
     printed = capsys.readouterr().out
     assert "| beside cmu-recorded, fps | 20 | 40 | 60 | 100 | 120 |" in printed
-    assert "| MDM + slerp | 2.00 ± 0.25 |\n| recordings | 1.00 |" in printed
+    assert "| MDM + slerp | 2.00 ± 0.25 | 2.00 ± 0.25 | 2.00 ± 0.25 |" in printed
+    assert "| MDM of Bandai + slerp | 2.00 ± 0.25 | 2.00 ± 0.25 |\n| recordings | 1.00 | 1.00 |" in printed
     # What clip-FID feels is 0 only for what did not change.
     told = next(line for line in printed.splitlines() if line.startswith("| slerp")).split("|")[2:-1]
     assert len(told) == 4

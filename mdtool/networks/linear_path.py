@@ -20,7 +20,7 @@ PRIOR_HZ = 1.0
 """Movement falls off as 1 / f² above this frequency; so do the coefficients that a sequence is expected to have."""
 RIDGE = 1e-3
 """Noise of the poses over the size of slow movement, as variances."""
-MOST_SEQUENCES = 2048
+MOST_SEQUENCES = 4096
 """Sequences that the components are made of; their number squared is a matrix."""
 AT_ONCE = 128
 NEVER = 1e9
