@@ -156,4 +156,4 @@ def test_the_samples_of_every_rate_stand_in_one_table(
     # What clip-FID feels is 0 only for what did not change.
     told = next(line for line in printed.splitlines() if line.startswith("| slerp")).split("|")[2:-1]
     assert len(told) == 4
-    assert all(float(number) >= 0 for number in told)
+    assert all(float(number) > -1e-6 for number in told)  # a distance of equal sets is 0 up to rounding
