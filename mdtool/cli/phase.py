@@ -13,6 +13,7 @@ from mdtool.cli.terminal import say, say_next, typed
 
 
 def phase(
+    context: typer.Context,
     number: Annotated[int, typer.Argument(metavar="1|2|3", min=1, max=3, help="Which phase.")],
     data: Annotated[
         list[str] | None,
@@ -62,21 +63,19 @@ def phase(
             say(console, f"{stage.makes} is there already")
             continue
         say(console, typed("mdtool", *stage.words))
-        code = _in_ranks(stage.words, ranks) if stage.sharded and ranks > 1 else _here(stage.words)
+        code = _in_ranks(stage.words, ranks) if stage.sharded and ranks > 1 else _here(context, stage.words)
         if code:
             raise typer.Exit(code)
     say_next(console, "open", out / "report" / "report.md")
 
 
-def _here(words: tuple[str, ...]) -> int:
-    """Run a command in this process, as if it had been typed; its exit code."""
+def _here(context: typer.Context, words: tuple[str, ...]) -> int:
+    """Run another verb of the table in this process, as if it had been typed; its exit code."""
     import sys
-
-    from mdtool.cli.app import app
 
     before, sys.argv = sys.argv, ["mdtool", *words]
     try:
-        return int(app(list(words), standalone_mode=False) or 0)
+        return int(context.find_root().command.main(list(words), standalone_mode=False) or 0)
     finally:
         sys.argv = before
 
