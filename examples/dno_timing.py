@@ -4,8 +4,9 @@
 
 Weights are new, since time does not depend on them. A step is one chain from noise to joints and back. The rows: as
 `mdtool edit` does it (10 sampling steps, one pass without guidance, only the joints asked for); the same with all 22
-joints; with two passes (classifier-free guidance, as the released code of DNO); the first half of a coarse search; and
-with one sampling step in memory at a time. Processor time, least of --repeats steps: what else runs hardly counts.
+joints; with two passes (classifier-free guidance, as the released code of DNO); the first half of a coarse search; with
+one sampling step in memory at a time; and with the network in bf16 (`run: {precision: bf16}`). Processor time, least
+of --repeats steps: what else runs hardly counts.
 """
 
 from __future__ import annotations
@@ -27,18 +28,19 @@ from mdtool.methods.seeds import sample_generators
 from mdtool.motion.kinematics import positions_frames_last
 
 ACTIONS = ["walk", "run", "wave"]
-WAYS: dict[str, tuple[dict[str, Any], bool]] = {
-    "as it is": ({}, False),
-    "all joints": ({}, True),
-    "two passes": ({"guidance": 2.5}, False),
-    "coarse half": ({"steps": 5}, False),
-    "checkpointing": ({"checkpointing": True}, False),
+WAYS: dict[str, tuple[dict[str, Any], bool, bool]] = {
+    "as it is": ({}, False, False),
+    "all joints": ({}, True, False),
+    "two passes": ({"guidance": 2.5}, False, False),
+    "coarse half": ({"steps": 5}, False, False),
+    "checkpointing": ({"checkpointing": True}, False, False),
+    "bf16": ({}, False, True),
 }
-"""Way → (options of `decode`, whether all joints are computed)."""
+"""Way → (options of `decode`, whether all joints are computed, whether the network is rounded)."""
 EDIT_STEPS = 300
 
 
-def step_s(method: Method, batch: int, options: dict[str, Any], whole: bool, repeats: int) -> float:
+def step_s(method: Method, batch: int, options: dict[str, Any], whole: bool, bf16: bool, repeats: int) -> float:
     """Processor seconds of one step."""
     action = torch.arange(batch) % len(ACTIONS)
     joints = list(joint_indices("all")) if whole else [0]
@@ -46,7 +48,9 @@ def step_s(method: Method, batch: int, options: dict[str, Any], whole: bool, rep
     for repeat in range(repeats):
         noise = method.noise(sample_generators(repeat, 0, batch)).requires_grad_()
         began = time.process_time()
-        rot6d, root = method.to_motion(method.decode(noise, action, **{**method.smooth_options(), **options}))
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            features = method.decode(noise, action, **{**method.smooth_options(), **options})
+        rot6d, root = method.to_motion(features.float())
         places = positions_frames_last(rot6d.permute(0, 2, 3, 1), joints=joints).permute(0, 3, 1, 2) + root[:, :, None]
         torch.autograd.grad(places[:, -1].abs().mean((1, 2)).sum(), noise)
         took.append(time.process_time() - began)

@@ -28,6 +28,8 @@ _TOES = [1, 3]
 """Among `FEET`."""
 _CLEARANCE_M = 0.04
 """Height over flat stance at which swinging toes clear the floor."""
+_CALMEST_M = 1.25e-3
+"""Mean third difference of a standing body at 20 frames per second (10 m/s³): nobody has to be calmer."""
 _ALOFT_M_S = 1e3
 """Stands for the speed of a foot that does not touch the floor."""
 
@@ -254,6 +256,23 @@ class Smooth(Goal):
         step = place[..., 1:, :, :] - place[..., :-1, :, :]
         jerk = step[..., 2:, :, :] - 2 * step[..., 1:-1, :, :] + step[..., :-2, :, :]
         return off_axis(jerk[..., 0], jerk[..., 1], jerk[..., 2]).mean(-1) * (body.fps / 20) ** 3
+
+
+@dataclass(frozen=True)
+class Calm(Smooth):
+    """A body that shakes no more than its input does."""
+
+    input_m: float = 1.0
+    """Mean residual of `Smooth` of the input, metres."""
+    term = "calm"
+    wish = "as calm as the input"
+
+    def residual(self, body: BodyMotion) -> Coordinate:
+        """The share by which the mean over joints and frames is beyond the input's; [..., 1].
+
+        A share, since a metre of jerks is nothing to who runs and all to who stands."""
+        shakes = super().residual(body).mean(-1) / max(self.input_m, _CALMEST_M)
+        return (shakes - 1).clip(0)[..., None]
 
 
 @dataclass(frozen=True)

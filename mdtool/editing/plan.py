@@ -11,7 +11,7 @@ import numpy as np
 from mdtool.editing.condition import strays
 from mdtool.editing.document import UNREADABLE, Document, Problem
 from mdtool.editing.frames import fractional
-from mdtool.editing.goals import Goal, Planted, Smooth
+from mdtool.editing.goals import BodyMotion, Calm, Goal, Planted, Smooth
 from mdtool.editing.joints import joint_indices
 from mdtool.editing.request import EditRequest
 from mdtool.editing.source import Source
@@ -30,16 +30,17 @@ class TaskDefaults:
     decorrelate: bool
     content: float
     planted: float
+    calm: float
     smooth: float
 
 
 DEFAULTS: dict[TaskName, TaskDefaults] = {
-    "edit": TaskDefaults(300, False, False, 0.002, 0.6, 0.0),
-    "generate": TaskDefaults(300, False, False, 0.002, 0.6, 0.0),
-    "refine": TaskDefaults(500, True, True, 0.0, 0.0, 0.3),
-    "complete": TaskDefaults(500, True, True, 0.0, 0.0, 0.3),
-    "in-between": TaskDefaults(1000, True, True, 0.0, 0.0, 0.0),
-    "blend": TaskDefaults(1000, True, True, 0.0, 0.0, 0.0),
+    "edit": TaskDefaults(300, False, False, 0.002, 0.6, 0.1, 0.0),
+    "generate": TaskDefaults(300, False, False, 0.002, 0.6, 0.1, 0.0),
+    "refine": TaskDefaults(500, True, True, 0.0, 0.0, 0.0, 0.3),
+    "complete": TaskDefaults(500, True, True, 0.0, 0.0, 0.0, 0.3),
+    "in-between": TaskDefaults(1000, True, True, 0.0, 0.0, 0.0, 0.0),
+    "blend": TaskDefaults(1000, True, True, 0.0, 0.0, 0.0, 0.0),
 }
 CONTENT = {"off": 0.0, "soft": 0.0005, "normal": 0.002, "strong": 0.01}
 """`keep.content` in words; normal is the released code's weight, strong the paper's."""
@@ -129,12 +130,23 @@ class Plan:
             return found
         planted = defaults.planted if run.planted is None else run.planted
         smooth = defaults.smooth if run.smooth is None else run.smooth
+        calm = defaults.calm if run.calm is None else run.calm
         frames = np.arange(self.frames)
         if planted:
             found.append(Planted((), planted, None, frames[:-1], FEET, hard=False))
+        if calm and self.source.motion is not None and len(frames) > 3:
+            found.append(Calm((), calm, None, frames, joint_indices("all"), input_m=self._shakes_m))
         if smooth and len(frames) > 3:
             found.append(Smooth((), smooth, None, frames, joint_indices("all")))
         return found
+
+    @property
+    def _shakes_m(self) -> float:
+        """Mean third difference of the input's joints, metres at 20 frames per second."""
+        joints = joint_indices("all")
+        places = self.source.positions[: self.frames, list(joints)]
+        body = BodyMotion(places, {joint: column for column, joint in enumerate(joints)}, None, self.fps)
+        return float(Smooth((), 1.0, None, np.arange(len(places)), joints).residual(body).mean())
 
 
 def task_of(request: EditRequest) -> TaskName:

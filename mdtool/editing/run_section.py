@@ -49,6 +49,8 @@ class Run(Section):
     """Weight of the speed of sliding feet."""
     smooth: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Weight of the joints' third differences, metres at 20 frames per second."""
+    calm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Weight of the share by which the joints' mean jerk is beyond the input's."""
     anchor: Literal["original", "previous"] = "previous"
     """In a chain of edits: whose content the content term keeps."""
     checkpoint: Annotated[Literal["auto", "off", "step"], BeforeValidator(no_boolean)] = "auto"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdtool.editing.goals import BodyMotion, Planted, Smooth
+from mdtool.editing.goals import BodyMotion, Calm, Planted, Smooth
 from mdtool.evaluation.physical import jitter
 from mdtool.motion.contacts import SOLE_HEIGHTS
 from mdtool.motion.skeleton import FEET
@@ -78,3 +78,16 @@ def test_smoothness_is_the_published_jitter_at_twenty_frames_a_second() -> None:
         assert float(goal.residual(body).mean()) == pytest.approx(jitter(places, fps) / 20**3)
     steady = np.arange(9.0)[:, None, None] ** 2 * np.ones((9, 3, 3))
     assert np.abs(goal.residual(BodyMotion(steady, columns, np.zeros((9, 24, 6)), 20.0))).max() < 2e-3
+
+
+def test_who_moves_is_as_calm_as_the_input_and_no_calmer_than_a_standing_body() -> None:
+    places = torch.from_numpy(0.01 * np.random.default_rng(0).standard_normal((9, 3, 3)))
+    body = BodyMotion(places, {4: 0, 7: 1, 9: 2}, torch.zeros(9, 24, 6), 20.0)
+    shakes_m = float(Smooth((), 1.0, None, np.arange(9), (4, 7, 9)).residual(body).mean())
+
+    def excess(input_m: float) -> float:
+        return float(Calm((), 1.0, None, np.arange(9), (4, 7, 9), input_m=input_m).residual(body).mean())
+
+    assert excess(shakes_m / 1.5) == pytest.approx(0.5)
+    assert excess(shakes_m * 1.1) == 0
+    assert excess(0.0) == pytest.approx(shakes_m / 1.25e-3 - 1)  # 10 m/s³

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mdtool.editing.compiler import compile_request
+from mdtool.editing.goals import BodyMotion, Calm
 from mdtool.editing.plan import Plan
 from mdtool.editing.reading import request_of
 from mdtool.editing.source import Source
@@ -25,8 +26,8 @@ def plan(frames: int = 20, **values: Any) -> Plan:
 @pytest.mark.parametrize(
     ("wanted", "run", "expected"),
     [
-        (TARGET, {}, {"planted": 0.6}),
-        (TARGET, {"planted": 0, "smooth": 0.2}, {"smooth": 0.2}),
+        (TARGET, {}, {"planted": 0.6, "calm": 0.1}),
+        (TARGET, {"planted": 0, "smooth": 0.2, "calm": 0}, {"smooth": 0.2}),
         (MASK, {}, {"smooth": 0.3}),
         (MASK, {"planted": 0.1, "smooth": 0}, {"planted": 0.1}),
         ({"keep": {}}, {}, {}),
@@ -41,3 +42,13 @@ def test_feet_are_minded_in_edits_and_jerks_where_the_input_may_shake(
 
 def test_three_frames_have_no_jerk() -> None:
     assert not plan(frames=3, **MASK).habits
+
+
+def test_an_input_is_no_calmer_than_itself() -> None:
+    made = plan(**TARGET)
+    (calm,) = [habit for habit in made.habits if isinstance(habit, Calm)]
+    columns = {joint: joint for joint in range(24)}
+    own = BodyMotion(made.source.positions, columns, None, made.fps)
+    assert float(calm.residual(own)[0]) == 0
+    hasty = BodyMotion(4 * made.source.positions, columns, None, made.fps)
+    assert float(calm.residual(hasty)[0]) == pytest.approx(4 * calm.input_m / 1.25e-3 - 1)
