@@ -56,7 +56,7 @@ def test_an_edit_starts_from_the_stored_noise_and_tells_what_it_did() -> None:
     assert report["variations"][0]["targets"][0]["key"] == "targets[0]"
     search = report["variations"][0]["search"]
     assert search["steps"] == [0, 1, 2, 3, 4, 5]
-    assert list(search["losses"]) == ["objective", "targets[0]", "planted", "content"]
+    assert list(search["losses"]) == ["objective", "targets[0]", "planted", "calm", "content"]
     assert all(len(values) == 6 for values in (*search["losses"].values(), search["objective_error_m"]))
     assert search["losses"]["objective"][-1] < search["losses"]["objective"][0]
     assert "search: objective" in printed
