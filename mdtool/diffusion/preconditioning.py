@@ -37,15 +37,21 @@ class SpectralPreconditioner(nn.Module):
             whole: shorter windows are whole motions that take less time (`at_pace`), not pieces of longer ones.
         """
         super().__init__()
+        self.remarks: list[str] = []
+        """What people should know of the last `fit`."""
         self.at_length = at_pace if whole else at_rate
         self.register_buffer("mean", torch.zeros(conditions + 1, features, frames))
         self.register_buffer("variance", torch.ones(conditions + 1, features, frames))
         self.register_buffer("basis", dct_basis(frames), persistent=False)
 
-    def fit(self, data: Tensor, condition: Tensor, floor: float = 1e-12) -> None:
+    def fit(self, data: Tensor, condition: Tensor, floor: float = 1e-12, clip: Tensor | None = None) -> None:
         """Measure mean and variance of each DCT coefficient of data [n, F, T], labels [n].
 
         A label that does not occur keeps the statistics of the whole set.
+
+        Args:
+            floor: of the variances.
+            clip: [n] which recording a datum is a window of, for those that count recordings; None: each of another.
         """
         spectrum = data @ self.basis.T
         for row, chosen in self.groups(condition):

@@ -53,19 +53,34 @@ class SpectralMixture(SpectralPreconditioner):
         self.register_buffer("log_share", torch.full((conditions + 1, components), -torch.inf))
         self.log_share[:, 0] = 0
 
-    def fit(self, data: Tensor, condition: Tensor, floor: float = 1e-12) -> None:
-        """Measure whole conditions and their components on data [n, F, T], labels [n]."""
+    def fit(self, data: Tensor, condition: Tensor, floor: float = 1e-12, clip: Tensor | None = None) -> None:
+        """Measure whole conditions and their components on data [n, F, T], labels [n].
+
+        A component of all windows of one recording is a copy of it. So a condition has a component for every
+        `LEAST_MEMBERS` recordings at most, and a remark tells where that is fewer than were asked for.
+        """
         super().fit(data, condition, floor)
-        spectrum = data @ self.basis.T
+        spectrum, asked, short = data @ self.basis.T, self.centre.shape[1], []
         for row, chosen in self.groups(condition):
             own = spectrum[chosen]
-            member = components_of(band_energies(own), min(self.centre.shape[1], len(own) // LEAST_MEMBERS))
+            recordings = len(own) if clip is None else len(clip[chosen].unique())
+            count = max(min(asked, recordings // LEAST_MEMBERS), 1)
+            if count < asked:
+                short.append((recordings, count))
+            member = components_of(band_energies(own), count)
             self.log_share[row].fill_(-torch.inf)
             for k in range(int(member.max()) + 1):
                 part = own[member == k]
                 self.centre[row, k] = part.mean(0)
                 self.spread[row, k] = part.var(0, unbiased=False).clamp_min(floor)
                 self.log_share[row, k] = torch.tensor(len(part) / len(own)).log()
+        self.remarks = []
+        if short:
+            recordings, count = min(short)
+            self.remarks = [
+                f"{asked} components are too many for {recordings} training clips, near copies of them: {count} are "
+                f"used there, one for {LEAST_MEMBERS} clips"
+            ]
 
     def estimate(self, output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor, condition: Tensor | None) -> Tensor:
         """x̂_0 [B, F, T] of the network's output; arguments as of `SpectralPreconditioner.estimate`."""

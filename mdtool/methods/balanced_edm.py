@@ -106,7 +106,11 @@ class BalancedEDM(Method):
                 )
         self.start.copy_(normalised.mean((0, 2)).unsqueeze(1))
         if self.skip is not None:
-            self.skip.fit(normalised, batch.action)
+            self.skip.fit(normalised, batch.action, clip=batch.clip)
+
+    def remarks(self) -> list[str]:
+        """Where the clips are too few for so many components."""
+        return [] if self.skip is None else self.skip.remarks
 
     def optimised(self) -> dict[str, Optimised]:
         """The denoiser, and its uncertainty with a learning rate of its own."""

@@ -65,6 +65,8 @@ class Batch(NamedTuple):
     """Given to a `SequenceLearner`."""
     betas: Tensor | None = None
     """[B, 10] body shapes; None when the data has none."""
+    clip: Tensor | None = None
+    """[B] int64: which clip of the data a window is of; None where each is of another."""
 
 
 class Optimised(NamedTuple):
@@ -128,6 +130,10 @@ class Trainable(nn.Module, abc.ABC):
     def fit_statistics(self, windows: Callable[[int], Batch]) -> None:
         """Set data-dependent constants before the first step; `windows(n)` draws n training windows."""
         return
+
+    def remarks(self) -> list[str]:
+        """What people should know of the constants that `fit_statistics` has set."""
+        return []
 
     @abc.abstractmethod
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:

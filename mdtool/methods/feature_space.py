@@ -137,7 +137,11 @@ class FeatureSpace(Method):
         scale[-1] = ROOT_SCALE
         self.scale.copy_(scale[:, None, None].expand_as(self.scale))
         if self.spectrum is not None:
-            self.spectrum.fit(((features - self.mean) / self.scale).flatten(1, 2), batch.action)
+            self.spectrum.fit(((features - self.mean) / self.scale).flatten(1, 2), batch.action, clip=batch.clip)
+
+    def remarks(self) -> list[str]:
+        """Where the clips are too few for so many components."""
+        return [] if self.spectrum is None else self.spectrum.remarks
 
     def length(self, frames: int | None) -> int:
         """The length of a sample's window.

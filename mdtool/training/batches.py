@@ -138,5 +138,6 @@ class WindowSource:
         device = self._rot6d.device
         rows = torch.from_numpy(self._start[clips][:, None] + inside).to(device, non_blocking=True)
         action = torch.from_numpy(self._action[clips].astype(np.int64)).to(device, non_blocking=True)
-        betas = None if self._betas is None else self._betas[torch.from_numpy(clips).to(device, non_blocking=True)]
-        return Batch(self._rot6d[rows], self._root[rows], action, share, betas=betas)
+        clip = torch.from_numpy(clips).to(device, non_blocking=True)
+        betas = None if self._betas is None else self._betas[clip]
+        return Batch(self._rot6d[rows], self._root[rows], action, share, betas=betas, clip=clip)

@@ -120,6 +120,8 @@ def train(
             teacher, _, sha256 = load_method(method.learns_from)
             method.adopt(teacher, sha256)
         method.fit_statistics(source.random)
+        for remark in method.remarks():
+            console.print(f"note: {remark}", highlight=False)
         start = _warm_start(method, config)
         method.load_state_dict(ranks.from_first(lambda: {name: t.cpu() for name, t in method.state_dict().items()}))
     if isinstance(source, WindowSource) and source.shapeless:

@@ -207,6 +207,14 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(
     assert "cannot write motions.h5/config.toml" in refused("train", *DEBUG, "--out", "motions.h5")
 
 
+def test_components_that_would_copy_the_clips_are_left_out_and_told(place: Path) -> None:
+    wanted = ("--set", "model.prediction=spectral", "--set", "model.standardise=true", "--set", "model.components=3")
+    told = done("train", *DEBUG, "--steps", 3, *wanted)
+    assert "note: 3 components are too many for " in told
+    again = done("train", *DEBUG, "--steps", 3, *wanted, "--set", "model.components=1", "--out", "runs/plain")
+    assert "components" not in again
+
+
 def test_data_of_several_frame_rates_is_refused(place: Path) -> None:
     motions = smooth_clips(4)
     motions.fps[1] = 30.0

@@ -75,6 +75,22 @@ def test_manners_are_found_with_their_shares_and_spectra() -> None:
     assert lively.float().mean() == 0.25
 
 
+def test_a_component_has_several_recordings_however_many_windows_are_drawn() -> None:
+    # 400 windows of 12 recordings: five components would be near copies of two or three each.
+    data, _ = of_two_manners()
+    mixture, label, clip = SpectralMixture(1, 3, 16, 5), torch.zeros(400, dtype=torch.int64), torch.arange(400) % 12
+    mixture.fit(data, label, clip=clip)
+    assert (mixture.log_share > -torch.inf).sum(1).tolist() == [3, 3]
+    assert mixture.remarks == [
+        "5 components are too many for 12 training clips, near copies of them: 3 are used there, one for 4 clips"
+    ]
+    mixture.fit(data, label, clip=torch.arange(400) % 20)
+    assert (mixture.log_share > -torch.inf).sum(1).tolist() == [5, 5]
+    assert not mixture.remarks
+    mixture.fit(data, label, clip=torch.zeros_like(label))
+    assert (mixture.log_share > -torch.inf).sum(1).tolist() == [1, 1]
+
+
 def test_a_calm_motion_is_not_given_the_movement_of_a_lively_one() -> None:
     data, lively = of_two_manners()
     label = torch.zeros(len(data), dtype=torch.int64)
