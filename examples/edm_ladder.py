@@ -49,9 +49,10 @@ from mdtool.training.batches import WindowSource
 from mdtool.training.loop import Trainer
 from mdtool.training.run import LoadedRecogniser, load_recogniser
 
-UNET = {"frames": 64, "shortest": 32, "multipliers": [1, 1], "blocks": 1, "attention": [1], "head_channels": 32}
-"""The size of every rung but its width; the rest is the method's own defaults, as published, and not a preset's."""
-WIDTH = 160
+UNET = {"frames": 64, "shortest": 32, "multipliers": [1], "blocks": 1, "attention": [], "head_channels": 64}
+"""The size of every rung but its width; the rest is the method's own defaults, as published, and not a preset's. One level:
+what a second one adds is learnt later than a minute of training shows (docs/balanced-edm.md)."""
+WIDTH = 192
 """Channels: more than the 145 features, whose noise must pass (docs/balanced-edm.md)."""
 PLAIN = {"balance": "edm2", "per_group": False, "dimension_weights": "off"}
 RUNGS: dict[str, dict[str, Any]] = {
@@ -70,7 +71,7 @@ BALANCES: tuple[Balance, ...] = ("edm2", "literal", "consistent")
 MDM = {"conditional": False, "guidance": 1.0, "guide_at": 0.0, "width": 128, "layers": 4, "feedforward": 256}
 PUBLISHED = {"prediction": "x0", "temperature": 1.0, "temperature_floor": 0.0}
 """MDM without what `small` adds to it: the spectral skip, and a sampler that makes less noise."""
-BATCH = 16
+BATCH, MDM_BATCH = 8, 16
 ODE_STEPS = (8, 16, 32, 64)
 PROBE = 10
 """Steps by which the time of one is measured."""
@@ -216,7 +217,7 @@ def trained(name: str, seed: int, asked: argparse.Namespace, motions: MotionSet,
         own = {**load_preset("small")["model"], **MDM, **({} if asked.components else PUBLISHED)}
         method = build_generator("mdm", own, motions.actions, 20.0)
         config = TrainConfig(
-            steps=PROBE, batch=BATCH, seed=seed, lr=1e-3, lr_final=1e-5, warmup_steps=PROBE - 1, weight_decay=0.01,
+            steps=PROBE, batch=MDM_BATCH, seed=seed, lr=1e-3, lr_final=1e-5, warmup_steps=PROBE - 1, weight_decay=0.01,
             adam_beta2=0.99, grad_clip=1.0, ema=[0.995], ema_kind="warmup",
         )  # fmt: skip
     else:
@@ -228,7 +229,7 @@ def trained(name: str, seed: int, asked: argparse.Namespace, motions: MotionSet,
         if asked.components:
             own |= {"skip": "spectral", "components": asked.components, "normaliser": "hml_z"}
         method = build_generator("balanced-edm", {**UNET, **own}, [], 20.0)
-    source = WindowSource(motions, TRAIN, method.frames, BATCH, seed, labelled=False, bucket=method.bucket)
+    source = WindowSource(motions, TRAIN, method.frames, config.batch, seed, labelled=False, bucket=method.bucket)
     method.fit_statistics(source.random)
     if name == RIVAL:
         fresh = copy.deepcopy(method.state_dict())
