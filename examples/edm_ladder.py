@@ -50,8 +50,8 @@ from mdtool.training.loop import Trainer
 from mdtool.training.run import LoadedRecogniser, load_recogniser
 
 UNET = {"frames": 64, "shortest": 32, "multipliers": [1], "blocks": 1, "attention": [], "head_channels": 64}
-"""The size of every rung but its width; the rest is the method's own defaults, as published, and not a preset's. One level:
-what a second one adds is learnt later than a minute of training shows (docs/balanced-edm.md)."""
+"""The size of every rung but its width; the rest is the method's own defaults, as published, and not a preset's. One
+level: what a second one adds is learnt later than a minute of training shows (docs/balanced-edm.md)."""
 WIDTH = 192
 """Channels: more than the 145 features, whose noise must pass (docs/balanced-edm.md)."""
 PLAIN = {"balance": "edm2", "per_group": False, "dimension_weights": "off"}
