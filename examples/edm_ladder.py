@@ -1,7 +1,7 @@
 """Balanced EDM step by step: the ladder of the paper, and MDM without actions at equal processor time.
 
     python examples/edm_ladder.py motions.h5 runs/recogniser --out ladder.json --plot gradients.png
-    python examples/edm_ladder.py motions.h5 runs/recogniser --out mixture.json --components 96 --rungs 0 4 6
+    python examples/edm_ladder.py motions.h5 runs/recogniser --out mixture.json --components 96 --rungs 0 4 9
 
 Every rung is trained alike, with three seeds, on clips of 32 to 64 frames, and judged by FID against the training
 recordings (with the distance of two draws of recordings as floor), the physical card, and what is raw in its output:
@@ -62,7 +62,11 @@ RUNGS: dict[str, dict[str, Any]] = {
     "+ uncertainty per group": {"dimension_weights": "off"},
     "+ dimension weights": {},
     "the printed formula (literal)": {"balance": "literal"},
+    "z-score, balanced over noise": {**PLAIN, "normaliser": "hml_z", "balance": "consistent"},
+    "z-score, balanced, per group": {"normaliser": "hml_z", "dimension_weights": "off"},
+    "z-score, with everything": {"normaliser": "hml_z"},
 }
+"""The paper's ladder, its formula as printed, and the same steps from the first rung on without the second."""
 WHOLE = "+ dimension weights"
 """The rung with everything, whose gradients, round trip and likelihood are measured."""
 RIVAL = "MDM without actions"
@@ -279,7 +283,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=WIDTH, help="Channels of every rung.")
     parser.add_argument("--lr", type=float, default=2e-2)
     parser.add_argument("--components", type=int, default=0, help="Spectra of a mixture as skip; 0 is EDM's own.")
-    parser.add_argument("--rungs", type=int, nargs="*", help="Some of them, by place and in this order; 6 is MDM.")
+    parser.add_argument("--rungs", type=int, nargs="*", help="Some of them, by place, in this order; 9 is MDM.")
     parser.add_argument("--plot", type=Path, help="Picture of the gradients by noise level.")
     parser.add_argument("--body", type=Path, help="Body model whose limbs are measured, for data with body shapes.")
     parser.add_argument("--budget-s", type=float, default=60.0, help="Processor seconds of MDM, if it comes first.")
