@@ -73,8 +73,8 @@ RIVAL = "MDM without actions"
 EVERYTHING = (*RUNGS, RIVAL)
 BALANCES: tuple[Balance, ...] = ("edm2", "literal", "consistent")
 MDM = {"conditional": False, "guidance": 1.0, "guide_at": 0.0, "width": 128, "layers": 4, "feedforward": 256}
-PUBLISHED = {"prediction": "x0", "temperature": 1.0, "temperature_floor": 0.0}
-"""MDM without what `small` adds to it: the spectral skip, and a sampler that makes less noise."""
+PUBLISHED = {"prediction": "x0", "standardise": False, "temperature": 1.0, "temperature_floor": 0.0}
+"""MDM without what `small` adds to it: standardised features, the spectral skip, a sampler that makes less noise."""
 BATCH, MDM_BATCH = 8, 16
 ODE_STEPS = (8, 16, 32, 64)
 PROBE = 10
