@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
 
 from mdtool.data.bvh import BvhRecording
 from mdtool.data.bvh_map import REQUIRED, aligned_child
+from mdtool.data.bvh_shape import joints_by_shape
 from mdtool.motion.skeleton import JOINT_INDEX, JOINT_NAMES, OFFSETS
 
 _MIDDLE_WORDS = {"pelvis": ("hips", "pelvis", "hip", "root"), "neck": ("neck",), "head": ("head",)}
@@ -26,6 +28,11 @@ _LIMB_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("wrist", ("wrist", "hand")),
 )
 _SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
+_MOST = 0.7  # of the names, where a word in front belongs to the rig and not to the joint
+_BY_SHAPE = (
+    "# The names do not tell all of them, so these joints were found by the bones: the two longest pairs of limbs are",
+    "# taken for arms and legs, and the toes say which side is left.",
+)
 _ALIGNED = tuple(
     f"{side}_{joint}" for joint in ("hip", "knee", "shoulder", "elbow", "wrist") for side in ("left", "right")
 )
@@ -36,7 +43,7 @@ _LEG_LIMIT_DEG, _ARM_LIMIT_DEG = 60.0, 100.0
 
 def map_template(recording: BvhRecording) -> str:
     """The text of a map for a recording's skeleton: complete where names allow a guess, "" where they do not."""
-    guesses = _guess_joints(recording)
+    guesses, by_shape = _guess_joints(recording)
     hands = _guess_hands(recording, guesses)
     up, forward = _guess_axes(recording, guesses)
     turn = np.stack([np.cross(up, forward), up, forward])
@@ -63,6 +70,7 @@ def map_template(recording: BvhRecording) -> str:
         '# SMPL joint = "source joint". Fill in each ""; other SMPL joints may be left out or added:',
         f"# {', '.join(JOINT_NAMES)}.",
         '# A spine joint halfway between two others is written { between = ["Hips", "Chest"], weight = 0.5 }.',
+        *(_BY_SHAPE if by_shape else ()),
         "[joints]",
         *(f"{name} = {json.dumps(guesses.get(name, ''))}" for name in shown),
     ]
@@ -103,11 +111,11 @@ def _describe_rest(straight: bool, guesses: dict[str, str], hands: dict[str, str
     ]
 
 
-def _guess_joints(recording: BvhRecording) -> dict[str, str]:
-    """SMPL joint → source joint, as far as names and the tree tell."""
+def _guess_joints(recording: BvhRecording) -> tuple[dict[str, str], bool]:
+    """SMPL joint → source joint, as far as names or else bones tell; and whether it was the bones."""
     by_words: dict[tuple[str, str], str] = {}
-    for joint in recording.joints:
-        by_words.setdefault(_side_and_words(joint.name), joint.name)
+    for name, found in _words_of(recording).items():
+        by_words.setdefault(_side_and_rest(found), name)
     guesses: dict[str, str] = {}
 
     def guess(smpl_joint: str, side: str, words: Iterable[str]) -> None:
@@ -121,12 +129,27 @@ def _guess_joints(recording: BvhRecording) -> dict[str, str]:
     for side in ("left", "right"):
         for limb, words in _LIMB_WORDS:
             guess(f"{side}_{limb}", side, words)
-    return guesses | _guess_spine(recording, guesses)
+    complete = all(name in guesses for name in REQUIRED)
+    by_shape = {} if complete else joints_by_shape(recording)
+    guesses = by_shape or guesses
+    return guesses | _guess_spine(recording, guesses), bool(by_shape)
 
 
-def _side_and_words(name: str) -> tuple[str, str]:
-    """("left", "upleg") of "mixamorig:LeftUpLeg", "l_up_leg" or "UpLeg.L1"; digits do not count."""
-    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name.split(":")[-1])]
+def _words_of(recording: BvhRecording) -> dict[str, list[str]]:
+    """Joint → the words of its name, without one that most names begin with, such as Bip01_ or DEF-."""
+    words = {
+        joint.name: [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", joint.name.split(":")[-1])]
+        for joint in recording.joints
+    }
+    firsts = Counter(found[0] for found in words.values() if found)
+    first, count = firsts.most_common(1)[0] if firsts else ("", 0)
+    if count <= len(words) * _MOST:
+        return words
+    return {name: found[1:] if found[:1] == [first] else found for name, found in words.items()}
+
+
+def _side_and_rest(words: list[str]) -> tuple[str, str]:
+    """("left", "upleg") of the words of "mixamorig:LeftUpLeg", "l_up_leg" or "UpLeg.L1"; digits do not count."""
     side = next((_SIDES[word] for word in words if word in _SIDES), "")
     return side, "".join(word for word in words if word not in _SIDES)
 

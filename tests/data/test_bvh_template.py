@@ -35,6 +35,8 @@ BLENDER = (
     "ball.L", "ball.R", "neck_01", "clavicle.L", "clavicle.R", "head", "upper_arm.L", "upper_arm.R", "forearm.L",
     "forearm.R", "hand.L", "hand.R", "middle.01.L", "middle.01.R",
 )  # fmt: skip
+RIGIFY = tuple(f"DEF-{name}" for name in BLENDER)
+BIPED = tuple("Bip01" if name == "mixamorig:Hips" else name.replace("mixamorig:", "Bip01_") for name in MIXAMO)
 COLLARLESS = tuple(
     name.replace("mixamorig:", "")
     .replace("Shoulder", "Collar")
@@ -50,7 +52,7 @@ def _guess(tmp_path: Path, text: str) -> tuple[SkeletonMap, str]:
     return load_map(tmp_path / "guess.toml"), template
 
 
-@pytest.mark.parametrize("names", [JOINT_NAMES, MIXAMO, BLENDER, COLLARLESS])
+@pytest.mark.parametrize("names", [JOINT_NAMES, MIXAMO, BLENDER, COLLARLESS, RIGIFY, BIPED])
 @pytest.mark.parametrize("world", [np.eye(3), Z_UP])
 def test_a_t_pose_skeleton_is_guessed_completely(tmp_path: Path, names: tuple[str, ...], world: np.ndarray) -> None:
     guess, _ = _guess(tmp_path, human_bvh(LOCAL, ROOT, names=names, world=world, scale=100))
