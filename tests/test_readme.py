@@ -14,6 +14,7 @@ import pytest
 
 from mdtool import config
 from mdtool.cli.app import main
+from mdtool.motion.file import read_motions
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 SMALLER = {"--seeds": "1", "--count": "20", "--clips": "6", "--steps": "4"}
@@ -26,6 +27,12 @@ def commands(section: str) -> list[str]:
     body = re.split(rf"^## {re.escape(section)}$", text, flags=re.M)[1].split("\n## ")[0]
     lines = "\n".join(re.findall(r"```sh\n(.*?)```", body, flags=re.S)).replace("\\\n", " ").splitlines()
     return [line.split("  #")[0].strip() for line in lines if line.startswith("mdtool ")]
+
+
+def python(section: str) -> str:
+    """The python block under a heading."""
+    body = README.read_text("utf-8").split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return re.findall(r"```python\n(.*?)```", body, flags=re.S)[0]
 
 
 def request(section: str) -> str:
@@ -69,6 +76,8 @@ def test_the_tour_runs_as_printed(
         run(smaller(command), monkeypatch, capsys)
     assert (tmp_path / "video.mp4").stat().st_size > 10_000
     assert (tmp_path / "results.json").exists()
+    exec(compile(python("From Python"), "README.md", "exec"), {})
+    assert len(read_motions("reached.h5")) == 2
     (tmp_path / "reach.yaml").write_text(request("Edit"))
     for command in [*commands("Edit"), *commands("The other families")]:
         run(smaller(command), monkeypatch, capsys, missed=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -309,3 +310,15 @@ def test_edits_are_evaluated_against_their_input() -> None:
     for option, value in (("--seeds", 3), ("--data", "sample.h5"), ("--split", "test"), ("--temperature", 0)):
         told = refused("evaluate", "edited.h5", "--before", "sample.h5", option, value)
         assert told.startswith(f"{option} means nothing with --before, which compares clip by clip")
+
+
+def test_an_objective_written_in_python_is_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """examples/from_python.py, whose goal no request can name: wrists that meet."""
+    example = Path(__file__).resolve().parents[2] / "examples" / "from_python.py"
+    monkeypatch.setattr(sys, "argv", [str(example), "runs/debug", "motions.h5", "--steps", "12"])
+    runpy.run_path(str(example), run_name="__main__")
+    before, after = (
+        np.linalg.norm(clip.positions()[20:40, 20] - clip.positions()[20:40, 21], axis=-1).mean()
+        for clip in read_motions("hands.h5")
+    )
+    assert after < before - 0.02
