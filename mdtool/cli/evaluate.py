@@ -135,6 +135,8 @@ def evaluate(
     if target.is_dir():
         if not into_run:
             step = None if checkpoint is None else int(checkpoint)
+            if step is None:
+                _tell_unfinished(target, console)
             tested, details = load_tested(target, weights, where, ranks, step)
     elif data.exists() and target.exists() and not data.samefile(target):
         tested = read_motions(target)
@@ -166,6 +168,9 @@ def evaluate(
         ranks.leave()
         return
     found = []
+    for place in places.values():
+        _tell_replaced(place, target, console)
+    say(console, f"{target} against {data if data != target else 'itself'}")
     for rules in chosen:
         results = work.run(rules, tested, details, places[rules.name])
         work.write(results, places[rules.name])
@@ -178,8 +183,34 @@ def evaluate(
     if len(found) > 1:
         console.print(protocol_table(found))
     say(console, f"wrote {', '.join(map(str, places.values()))}")
-    follow = ("sample", target) if target.is_dir() else ("render", target, "--out", "video.mp4")
-    say_next(console, "mdtool", *follow)
+    if target.is_dir():
+        say_next(console, "mdtool", "report", *places.values(), "--out", "report.html")
+    else:
+        say_next(console, "mdtool", "render", target, "--out", "video.mp4")
+
+
+def _tell_replaced(place: Path, target: Path, console: Console) -> None:
+    """Say so where another run's or file's results are about to be replaced."""
+    from mdtool.errors import MdtoolError
+    from mdtool.evaluation.results import read_results
+
+    if place.exists():
+        try:
+            before = read_results(place).target
+        except MdtoolError:
+            return
+        if before and before != str(target):
+            say(console, f"note: {place} is about {before} and gets replaced; another --out keeps both")
+
+
+def _tell_unfinished(run: Path, console: Console) -> None:
+    """Say so where a run's training stopped before its end: its scores are not those that it is to have."""
+    from mdtool.training.checkpoint import RunFolder
+
+    folder = RunFolder(run)
+    step, steps = folder.newest_step(), folder.read_config().train.steps
+    if folder.state_path.exists() and step < steps:
+        say(console, f"note: {run} stopped at step {step:,} of {steps:,}; `mdtool train` goes on")
 
 
 def _recogniser(path: Path | None, needed: bool, ranks: Ranks, console: Console) -> LoadedRecogniser | None:
@@ -194,4 +225,6 @@ def _recogniser(path: Path | None, needed: bool, ranks: Ranks, console: Console)
             if needed:
                 raise
             return None
-    return load_recogniser(path, ranks)
+    judge = load_recogniser(path, ranks)
+    _tell_unfinished(path, console)
+    return judge

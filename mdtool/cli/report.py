@@ -29,7 +29,8 @@ def report(
     """Write the thesis's tables and figures from evaluated runs, ours beside the published numbers.
 
     Rows of different protocols, recognisers, recordings, counts or sampling stand in blocks of their own. Claims of the
-    thesis are checked against what was measured. Evaluate first: `mdtool evaluate RUN --checkpoint all`.
+    thesis are checked against what was measured. Evaluate first: `mdtool evaluate RUN --checkpoint all`, or `last`,
+    keeps scores in the run.
     """
     from rich.console import Console
 
@@ -42,6 +43,9 @@ def report(
     study = read_study(target or [Path("runs")])
     for error in study.passed_over:
         say(console, f"note: passed over {error}")
+    if not any(run.evaluations for run in study.runs):
+        keep = f"`mdtool evaluate {study.runs[0].path} --checkpoint last` keeps them in the run"
+        say(console, f"note: no scores: {keep}, or name a results.json beside the runs")
     if out.suffix.lower() == ".html":
         refuse_given({"--jobs": jobs}, "means nothing in a page, whose player draws the poses: leave it out")
         from mdtool.report.page import write_report_page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,18 @@ def test_a_run_is_asked_for_motions_and_scored(place: Path) -> None:
     assert [row["metric"] for row in table["raw"]] == ["raw columns, length", "raw columns, angle"]
     assert "raw columns" in output
     assert "wrote results.json" in output
-    assert output.rstrip().endswith("next: mdtool sample runs/debug")
+    assert "runs/debug against motions.h5" in output
+    assert "stopped at step" not in output
+    assert output.rstrip().endswith("next: mdtool report results.json --out report.html")
+    assert "note: results.json is about runs/debug and gets replaced" in run("evaluate", "sample.h5").output
+
+
+def test_scores_of_an_unfinished_training_are_called_so(place: Path) -> None:
+    shutil.copytree("runs/debug", "half")
+    config = Path("half/config.toml")
+    config.write_text(config.read_text().replace("steps = 20\n", "steps = 40\n", 1))
+    output = run("evaluate", "half", "--seeds", "1", "--count", "8", "--split", "train", "--threads", "1").output
+    assert "note: half stopped at step 20 of 40; `mdtool train` goes on" in output
 
 
 def test_the_same_command_gives_the_same_numbers(place: Path) -> None:

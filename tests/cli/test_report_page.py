@@ -26,6 +26,7 @@ def test_what_there_is_is_reported(trained: Path, tmp_path: Path) -> None:
     printed = done("report", trained, "--out", tmp_path / "report.html")
     assert "report.html: samples, over training; " in printed
     assert f"next: open {tmp_path / 'report.html'}" in printed
+    assert f"note: no scores: `mdtool evaluate {trained} --checkpoint last`" in printed
     assert "Training loss" in (tmp_path / "report.html").read_text("utf-8")
 
 
