@@ -36,7 +36,9 @@ def edit(
         ),
     ] = None,
     request: Annotated[list[Path] | None, typer.Option(help="Edit request (YAML or JSON); repeat for several.")] = None,
-    run: Annotated[Path | None, typer.Option(help="Generator's run; the newest under runs/ by default.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Generator's run; by default the one that made FILE, or the newest.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Motion file to write.")] = Path("edited.h5"),
     clip: Annotated[list[int] | None, typer.Option(min=0, help="Clip of FILE to edit; repeat for several.")] = None,
     frames: Annotated[str | None, typer.Option(help="Part of the clip to edit, as 0-59.")] = None,
@@ -82,6 +84,7 @@ def edit(
         raise MdtoolError("mdtool edit inbetween begins with one clip of FILE: give one --clip")
     given = {"variations": variations, "steps": steps, "seed": seed}
     asked = Asked(file, clip, frames, given, force)
+    run = run or _maker(file, console)
     try:
         requests = read_all(request or [])
         if short is not None:
@@ -98,6 +101,23 @@ def edit(
         raise typer.Exit(2) from found
     if ended:
         raise typer.Exit(ended)
+
+
+def _maker(file: Path | None, console: Console) -> Path | None:
+    """The run that made a motion file, where the file tells and the run is still there; None otherwise."""
+    from mdtool.errors import MdtoolError
+    from mdtool.motion.file import read_motions
+
+    if file is None or file.suffix != ".h5":
+        return None
+    try:
+        run = read_motions(file).provenance.get("run")
+    except MdtoolError:
+        return None  # who reads the file to edit it will say what is wrong
+    if not run or not (Path(run) / "config.toml").exists():
+        return None
+    say(console, f"by {run}, which made {file}")
+    return Path(run)
 
 
 def _dry_run(

@@ -108,7 +108,8 @@ def export(
     out = out or require_name(file).with_suffix(".glb")
     kind = out.suffix.lower()
     if kind not in _SUFFIXES:
-        raise MdtoolError(f"cannot tell the format of {out}: end its name in {', '.join(_SUFFIXES)}")
+        fbx = "; Blender makes FBX of a .glb" if kind == ".fbx" else ""
+        raise MdtoolError(f"cannot tell the format of {out}: end its name in {', '.join(_SUFFIXES)}{fbx}")
     given = {
         "--order": order,
         "--units": units,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -322,3 +324,17 @@ def test_an_objective_written_in_python_is_searched_for(monkeypatch: pytest.Monk
         for clip in read_motions("hands.h5")
     )
     assert after < before - 0.02
+
+
+def test_an_edit_is_by_the_run_that_made_the_motion() -> None:
+    made = Path("runs").resolve() / "debug"
+    Path("runs").unlink()
+    shutil.copytree(made, "runs/debug")
+    shutil.copytree(made, "runs/newer")
+    state = Path("runs/newer/checkpoints/state.pt")
+    os.utime(state, (state.stat().st_atime, state.stat().st_mtime + 60))
+    words = ("--request", request(), *ONE, "--steps", 2)
+    assert "by runs/debug, which made sample.h5" in done("edit", "sample.h5", "--clip", 1, *words)
+    assert read_motions("edited.h5").provenance["run"] == "runs/debug"
+    done("edit", "motions.h5", "--clip", 1, "--frames", "0-59", *words, "--force")
+    assert read_motions("edited.h5").provenance["run"] == "runs/newer"

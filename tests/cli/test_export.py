@@ -84,7 +84,10 @@ def test_a_body_of_the_user_s_own(kind: str, tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--out", "a.fbx"), "cannot tell the format of a.fbx: end its name in .glb, .bvh, .npz, .csv"),
+        (
+            ("--out", "a.fbx"),
+            "cannot tell the format of a.fbx: end its name in .glb, .bvh, .npz, .csv; Blender makes FBX of a .glb",
+        ),
         (("--clip", 3), "sample.h5 has no clip 3: it has clips 0 to 2"),
         (("--out", "a.glb", "--order", "XYZ"), "--order means nothing to a .glb file: it is for .bvh"),
         (("--out", "a.npz", "--for", "unity"), "--for means nothing to a .npz file"),
