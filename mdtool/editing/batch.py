@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mdtool.editing.decoding import Decoder
-from mdtool.editing.edited import INTERRUPTED, Edited
+from mdtool.editing.edited import INTERRUPTED, STOPPED_EARLY, Edited
 from mdtool.editing.frames import neighbours
 from mdtool.editing.inversion import Start, find_start
 from mdtool.editing.optimiser import WARMUP, Judged, NoiseSearch, Search, SeededRandomness
@@ -235,9 +235,7 @@ class Batch:
         rot6d, root = self._motions(features, torch.arange(len(noise)))
         courses, told = self.noise_search.trace.courses(), self._told(judged)
         reached = [[*before, told[k]] if k in told else before for k, before in enumerate(self._reached)]
-        return [
-            self._edited(job, noise, rot6d, root, judged.loss, courses, reached, ended, seconds) for job in self.jobs
-        ]
+        return [self._edited(job, noise, rot6d, root, judged, courses, reached, ended, seconds) for job in self.jobs]
 
     def _result(self, ended: str) -> tuple[Tensor, Tensor, Judged]:
         """(noise, features, judgement) of what counts now; a later stage's motions are not made of the noise alone."""
@@ -265,7 +263,7 @@ class Batch:
         noise: Tensor,
         rot6d: Tensor,
         root: Tensor,
-        loss: Tensor,
+        judged: Judged,
         courses: list[Course],
         reached: list[list[Reached]],
         ended: str,
@@ -275,7 +273,7 @@ class Batch:
         placement = job.program.placement
         if placement is None:
             placement = job.program.place(replace(job.program, placement=Placement()).body(rot6d[rows], root[rows]))
-        own_loss = loss[rows].cpu()
+        own_loss = judged.loss[rows].cpu()
         each = own_loss.unflatten(0, (-1, plan.request.run.restarts))
         kept = (each.nan_to_num(torch.inf).argmin(1) + torch.arange(0, each.numel(), each.shape[1])).tolist()
         motions: list[Motion] = []
@@ -302,13 +300,15 @@ class Batch:
         before = plan.source.motion
         before = None if before is None else before.slice(0, plan.frames)
         if ended == "finished" and int(self.noise_search.lasted[rows].max()) < self.noise_search.planned:
-            ended = "stopped early"
+            ended = STOPPED_EARLY
         return Edited(
             plan=plan,
             motions=motions,
             between=between,
             before=before,
             losses=own_loss[kept].tolist(),
+            errors=judged.error[rows].cpu()[kept].tolist(),
+            near=(judged.met if judged.near is None else judged.near)[rows].cpu()[kept].tolist(),
             courses=[courses[rows[place]] for place in kept],
             stages=[reached[rows[place]] for place in kept],
             restarts=each.tolist(),

@@ -12,6 +12,8 @@ from mdtool.motion.motion import Motion
 
 INTERRUPTED = "interrupted"
 """How an edit ended that Ctrl-C stopped."""
+STOPPED_EARLY = "stopped early"
+"""How an edit ended whose searches had met their targets or came no nearer."""
 
 
 @dataclass
@@ -25,6 +27,10 @@ class Edited:
     before: Motion | None
     """The input, cut to the edit's frames; None for joint places."""
     losses: list[float]
+    errors: list[float]
+    """Objective error of each, metres."""
+    near: list[bool]
+    """Whether each has every target within reach of a little more search."""
     courses: list[Course]
     """How the search for each of them went."""
     stages: list[list[Reached]]
@@ -41,6 +47,11 @@ class Edited:
     history: tuple[Edited, ...] = ()
     """The edits of a chain before this one, oldest first, each with the motion that the next began with."""
 
+    @property
+    def stuck(self) -> bool:
+        """Whether it ended far from its targets although it had time left."""
+        return self.ended == STOPPED_EARLY and any(goal.hard for goal in self.plan.goals) and not any(self.near)
+
     def alone(self, place: int) -> Edited:
         """The edit with one of its motions, and without those before it."""
         one = slice(place, place + 1)
@@ -49,6 +60,8 @@ class Edited:
             motions=self.motions[one],
             between=self.between[one],
             losses=self.losses[one],
+            errors=self.errors[one],
+            near=self.near[one],
             courses=self.courses[one],
             stages=self.stages[one],
             restarts=self.restarts[one],

@@ -58,6 +58,8 @@ class Plan:
     fps: float
     goals: list[Goal] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    stuck_m: float | None = None
+    """Objective error, metres, beyond which no search came that told the network the action; None before one did."""
 
     @property
     def defaults(self) -> TaskDefaults:
@@ -98,7 +100,7 @@ class Plan:
     def tells_action(self) -> bool:
         """Whether the network is told the input's action, if it knows it."""
         condition = self.request.run.condition
-        return condition == "keep" or (condition == "auto" and self.strays is None)
+        return condition == "keep" or (condition == "auto" and self.strays is None and self.stuck_m is None)
 
     @property
     def stages(self) -> int:
@@ -112,6 +114,8 @@ class Plan:
         """What the network is told of the input's action, in words."""
         if self.tells_action:
             return "told"
+        if self.stuck_m is not None:
+            return f"not told: a search that told it came no nearer than {self.stuck_m:.2f} m"
         if self.request.run.condition == "none" or self.strays is None:
             return "not told"
         away, travels = self.strays

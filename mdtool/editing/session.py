@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -12,6 +12,7 @@ from mdtool.editing.batch import OUT_OF_TIME, Batch
 from mdtool.editing.decoding import Decoder
 from mdtool.editing.edited import INTERRUPTED, Edited
 from mdtool.editing.plan import Plan
+from mdtool.errors import MdtoolError
 from mdtool.methods.contract import FieldMethod
 from mdtool.methods.generate import Generator
 
@@ -19,6 +20,9 @@ _MEASURED = 5
 """Steps after which the time of one is known well enough to plan for a budget."""
 _START_SHARE = 0.3
 """Of a budget, at most, for the noise that a search begins with."""
+
+_LEAST_SHARE = 0.2
+"""Of a budget: with less left, an edit that is stuck is not searched for again."""
 
 Progress = Callable[[int, int, float], None]
 """Called with (steps done, steps in all, objective error in metres)."""
@@ -48,7 +52,8 @@ class Session:
     ) -> list[Edited]:
         """Search for all plans in one batch; told to stop by Ctrl-C, the best so far.
 
-        The plans must share how they search and decode (their `run` sections and tasks); see `alike`.
+        The plans must share how they search and decode (their `run` sections and tasks); see `alike`. What is stuck far
+        from its targets where the network is told the action is searched for again without, and the nearer one counts.
 
         Args:
             seconds: budget; the schedule is shortened to fit.
@@ -58,6 +63,46 @@ class Session:
         Raises:
             MdtoolError: an edit cannot begin, or the memory does not suffice.
         """
+        began_s = time.monotonic()
+        made = self._searched(plans, seconds, progress, save, save_every_s, anchors)
+        again = [place for place, edited in enumerate(made) if edited.stuck and self._bound(edited.plan)]
+        left_s = None if seconds is None else seconds - (time.monotonic() - began_s)
+        if not again or (left_s is not None and left_s < _LEAST_SHARE * (seconds or 0.0)):
+            return made
+
+        def with_more(more: list[Edited]) -> list[Edited]:
+            found = dict(zip(again, more, strict=True))
+            return [_nearer(edited, found[place]) if place in found else edited for place, edited in enumerate(made)]
+
+        def keep(more: list[Edited]) -> None:
+            if save:
+                save(with_more(more))
+
+        freed = [replace(made[place].plan, stuck_m=min(made[place].errors)) for place in again]
+        own = [anchors[place] for place in again] if anchors else None
+        try:
+            made = with_more(more := self._searched(freed, left_s, progress, keep, save_every_s, own))
+            stopped = more[0].ended == INTERRUPTED
+        except MdtoolError:  # without the action the input cannot be rebuilt
+            return made
+        except KeyboardInterrupt:
+            stopped = True
+        return [replace(edited, ended=INTERRUPTED) for edited in made] if stopped else made
+
+    def _bound(self, plan: Plan) -> bool:
+        """Whether the network is told an action that nobody asked to tell it."""
+        return plan.request.run.condition == "auto" and self.decoder.action(plan, 1) is not None
+
+    def _searched(
+        self,
+        plans: Sequence[Plan],
+        seconds: float | None,
+        progress: Progress | None,
+        save: Save | None,
+        save_every_s: float,
+        anchors: Sequence[Tensor | None] | None,
+    ) -> list[Edited]:
+        """One batch, as `edit` is asked for it."""
         began_s = time.monotonic()
         until_s = None if seconds is None else began_s + _START_SHARE * seconds
         batch = Batch(self.decoder, plans, self.force, anchors, until_s)
@@ -75,6 +120,12 @@ class Session:
         except KeyboardInterrupt:
             ended = INTERRUPTED
         return batch.made(ended, time.monotonic() - began_s)
+
+
+def _nearer(first: Edited, again: Edited) -> Edited:
+    """The one of two searches for the same that came nearer; its time and steps are those of both."""
+    best = min(first, again, key=lambda edited: min(edited.errors))
+    return replace(best, steps=first.steps + again.steps, seconds=first.seconds + again.seconds)
 
 
 @dataclass
