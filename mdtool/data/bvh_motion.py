@@ -105,6 +105,14 @@ def has_still_pelvis(recording: BvhRecording, skeleton_map: SkeletonMap) -> bool
     return not recording.values[:, columns].any()
 
 
+def is_upright(recording: BvhRecording, skeleton_map: SkeletonMap) -> bool:
+    """True when the mean way from pelvis to neck is nearest to the map's up: a map may fit by names alone."""
+    positions = source_world(recording, skeleton_map).positions
+    pelvis, neck = (recording.joint_index[str(skeleton_map.joints[name])] for name in ("pelvis", "neck"))
+    way = (positions[:, neck] - positions[:, pelvis]).mean(axis=0)
+    return bool(way[1] == np.abs(way).max())
+
+
 def _aligned_rotations(world: SourceWorld, recording: BvhRecording, skeleton_map: SkeletonMap) -> np.ndarray:
     """S_j of every SMPL joint, [T, 24, 3, 3]; a joint with no source turns with its parent."""
     turn = skeleton_map.world_matrix()

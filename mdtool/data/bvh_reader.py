@@ -10,7 +10,7 @@ from pathlib import Path
 from mdtool.data.archives import Container, open_containers
 from mdtool.data.bvh import BvhRecording, parse_bvh
 from mdtool.data.bvh_map import SkeletonMap, first_unknown, match_map
-from mdtool.data.bvh_motion import bvh_to_motion, has_still_pelvis
+from mdtool.data.bvh_motion import bvh_to_motion, has_still_pelvis, is_upright
 from mdtool.data.defects import motion_defects
 from mdtool.data.gather import Clip, Note, Reading, Skipped
 from mdtool.data.labels import Label, LabelTable, find_labels, folder_label
@@ -102,6 +102,11 @@ class BvhBatch:
         skeleton_map = self._match(recording)
         motion = bvh_to_motion(recording, skeleton_map, label.skip_first)
         warnings = motion_defects(motion)
+        if warnings and not is_upright(recording, skeleton_map):
+            name, up = skeleton_map.name, skeleton_map.up
+            warnings.append(
+                f"its body is not along the {up} of map {name}: if it stands, --write-map makes another map"
+            )
         if has_still_pelvis(recording, skeleton_map):
             warnings.append("its root rotation is zero in every frame")
         motion = replace(
