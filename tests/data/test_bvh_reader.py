@@ -116,7 +116,7 @@ def test_a_map_that_fits_by_names_alone_is_told(tmp_path: Path) -> None:
     z_up = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
     (tmp_path / "lying.bvh").write_text(human_bvh(LOCAL, ROOT, world=z_up))
     (clip,), _, _ = _read(tmp_path / "lying.bvh")
-    assert "its body is not along the +y of map smpl: if it stands, --write-map makes a map" in clip.warnings
+    assert "its body is not along the +y of map smpl: if it stands, --write-map makes another map" in clip.warnings
 
 
 def test_oddities_are_told(tmp_path: Path) -> None:
