@@ -139,7 +139,8 @@ def sensitivity(recorded: MotionSet, extractor: ClipFeatures, count: int) -> dic
 def score_samples(out: Path, recorded: MotionSet, given: argparse.Namespace) -> None:
     """Print how much clip-FID feels, and the clip-FID of both runs, of slerp from 20 fps, and of the MDM."""
     features, fast, bandai = out / "clip-features", out / FAST, out / "bandai.h5"
-    mdtool("train", out / "native.h5", "--method", "clip-features", "--threads", 1, "--out", features)
+    few = ("--steps", given.features_steps, "--threads", 1)
+    mdtool("train", out / "native.h5", "--method", "clip-features", *few, "--out", features)
     extractor = load_method(features)[0]
     assert isinstance(extractor, ClipFeatures)
     print("\n| recordings at 120 fps, changed | floor | little | more | much |\n|---|---|---|---|---|")
@@ -192,6 +193,7 @@ def main() -> None:
     words.add_argument("--field-only", action="store_true", help="leave out the diffusion of latents")
     words.add_argument("--mdm", type=Path, help="run of another method, trained on Bandai")
     words.add_argument("--mdm-steps", type=int, default=0, help="of an MDM of the same clips at 20 fps")
+    words.add_argument("--features-steps", type=int, default=1500, help="of clip-FID's extractor")
     words.add_argument("--fits", type=int, default=20, help="recordings per split to which latents are fitted")
     words.add_argument("--repeats", type=int, default=20, help="of clip-FID, as published")
     words.add_argument("--count", type=int, default=4000, help="clips per side of clip-FID")

@@ -145,7 +145,7 @@ def test_the_samples_of_every_rate_stand_in_one_table(
             Path(str(words[-1])).write_text(json.dumps({"clip_fid": [{"fps": one, **numbers} for one in fps]}))
 
     monkeypatch.setattr(rates, "mdtool", command)
-    given = argparse.Namespace(mdm=tmp_path / "small", mdm_steps=2, repeats=3, count=40)
+    given = argparse.Namespace(mdm=tmp_path / "small", mdm_steps=2, features_steps=3, repeats=3, count=40)
     rates.score_samples(tmp_path, MotionSet.from_clips(clips, ACTIONS), given)
     assert [words[0] for words in asked] == ["train", "resample", "train"] + 9 * ["rates"]
     assert {words[words.index("--lift-from") + 1] for words in asked if "--lift-from" in words} == {20}

@@ -78,23 +78,32 @@ class MixturePreconditioner(nn.Module):
             self.log_share[row].fill_(-torch.inf)
             self.log_share[row, : len(count)] = (count / len(own)).log()
 
-    def estimate(self, output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor, condition: Tensor | None) -> Tensor:
+    def estimate(
+        self,
+        output: Tensor,
+        x_t: Tensor,
+        signal: Tensor,
+        noise: Tensor,
+        condition: Tensor | None,
+        spread: float = 1.0,
+    ) -> Tensor:
         """x̂_0 [B, d] of the network's output [B, d] and x_t [B, d], in float32 whatever autocast says.
 
         Args:
             signal, noise: a and s, [B, 1].
             condition: labels [B], negative for the null condition; None is null for all.
+            spread: share of the variance within components that counts.
         """
         rows = statistics_rows(self.variance, condition, len(x_t))
         made = torch.empty_like(x_t)
         with torch.autocast(x_t.device.type, enabled=False):
             for row in rows.unique().tolist():  # a basis is far larger than the data: once per condition, not per datum
                 here = rows == row
-                made[here] = self._estimate(row, output[here], x_t[here], signal[here], noise[here])
+                made[here] = self._estimate(row, spread, output[here], x_t[here], signal[here], noise[here])
         return made
 
-    def _estimate(self, row: int, output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
-        centre, variance, basis = self.centre[row], self.variance[row], self.basis[row]
+    def _estimate(self, row: int, spread: float, output: Tensor, x_t: Tensor, signal: Tensor, noise: Tensor) -> Tensor:
+        centre, variance, basis = self.centre[row], spread * self.variance[row], self.basis[row]
         seen, total = x_t @ basis, variance * signal**2 + noise**2
         square = (signal**2 / total) @ centre.square().T - 2 * (seen * signal / total) @ centre.T
         likely = (self.log_share[row] - 0.5 * square).softmax(-1)

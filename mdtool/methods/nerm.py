@@ -347,14 +347,15 @@ class NeRM(FieldStage, FieldMethod):
         scale = guidance_scale(guidance, config.guidance, config.conditional and config.cond_mask_prob > 0)
 
         def denoise(x: Tensor, timestep: Tensor, condition: Tensor | None = None) -> Tensor:
-            return self._x0(self.network(x, timestep, condition).float(), x, timestep, condition)
+            output = self.network(x, timestep, condition).float()
+            return self._x0(output, x, timestep, condition, config.component_spread)
 
         if action is None or not self.labels:
             return denoise
         return classifier_free(denoise, action, scale)
 
-    def _x0(self, output: Tensor, x_t: Tensor, timestep: Tensor, action: Tensor | None) -> Tensor:
-        """ẑ_0 [B, 1, d] of the network's output; `timestep` is of the original process."""
+    def _x0(self, output: Tensor, x_t: Tensor, timestep: Tensor, action: Tensor | None, spread: float = 1.0) -> Tensor:
+        """ẑ_0 [B, 1, d] of the network's output; `timestep` is of the original process, `spread` of the mixture."""
         if self.skip is None:
             return self.process.x0_from("eps", output, x_t, timestep)
         signal, level = (
@@ -362,7 +363,7 @@ class NeRM(FieldStage, FieldMethod):
         )
         if isinstance(self.skip, MixturePreconditioner):
             alone = output.squeeze(1), x_t.squeeze(1), signal.squeeze(1), level.squeeze(1)
-            return self.skip.estimate(*alone, action).unsqueeze(1)
+            return self.skip.estimate(*alone, action, spread).unsqueeze(1)
         return self.skip.estimate(output.mT, x_t.mT, signal, level, action).mT
 
     def _spaced(self, steps: object) -> GaussianDiffusion:

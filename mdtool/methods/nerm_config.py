@@ -86,6 +86,9 @@ class NeRMConfig(Strict):
     diffusion/preconditioning.py) or its mixture of Gaussians (diffusion/mixture.py) tell already, not in the paper."""
     components: int = Field(32, gt=0)
     """Gaussians of an action's mixture, at most."""
+    component_spread: float = Field(1.0, gt=0, le=1)
+    """Share of the variance within the mixture's Gaussians that sampling keeps: they share one covariance, so that each
+    spreads in the others' directions too."""
     conditional: bool = True
     cond_mask_prob: float = Field(0.1, ge=0, le=1)
     diffusion_steps: int = Field(1000, gt=1)
@@ -109,6 +112,8 @@ class NeRMConfig(Strict):
                 "linear_path is made of waves and finds the first latents itself: set a time_encoding other than "
                 '"none", and encoder_steps to 0'
             )
+        if self.component_spread != 1 and self.prediction != "mixture":
+            raise ValueError('component_spread is of the mixture: set prediction to "mixture", or leave it out')
         if self.latent % self.heads:
             raise ValueError(f"latent ({self.latent}) must be a multiple of heads ({self.heads})")
         if self.sample_steps >= self.diffusion_steps:

@@ -52,6 +52,9 @@ def test_two_components_are_found_and_weighed_by_what_is_seen() -> None:
     expected = sum(weight * (centre + gain @ (x_t - a * centre)) for weight, centre in zip(weights, held, strict=True))
     given = (torch.zeros(1, 3), x_t.unsqueeze(0), torch.tensor([[a]]), torch.tensor([[s]]))
     torch.testing.assert_close(skip.estimate(*given, None)[0], expected, rtol=1e-4, atol=1e-4)
+    closer = skip.estimate(*given, None, 0.25)
+    skip.variance *= 0.25
+    torch.testing.assert_close(closer, skip.estimate(*given, None))
 
 
 def test_the_network_corrects_at_the_scale_of_what_is_left() -> None:

@@ -182,6 +182,14 @@ def test_before_it_learns_the_mixture_draws_the_ways_of_each_action_and_nothing_
         drawn = method.latents(torch.randn(500, 32), torch.zeros(500, dtype=torch.long))
     assert drawn.mean(1).abs().min() > 1.5
     assert 0.4 < (drawn.mean(1) > 0).float().mean() < 0.6
+    method.config.component_spread = 0.25
+    with torch.no_grad():
+        closer = method.latents(torch.randn(500, 32), torch.zeros(500, dtype=torch.long))
+    widths = []
+    for some in (drawn, closer):
+        up = some.mean(1) > 0
+        widths.append(float(torch.cat([part - part.mean(0) for part in (some[up], some[~up])]).std()))
+    assert widths[1] < 0.8 * widths[0]
 
 
 def test_a_latent_s_number_counts_by_what_it_moves() -> None:
