@@ -54,14 +54,15 @@ def settings(values: dict[str, object]) -> list[object]:
 
 
 @torch.no_grad()
-def rebuilt(codebook: MotionCodebook, clip: Motion) -> float:
-    """Mean joint error of a clip's first window, from its codes; metres."""
+def rebuilt(codebook: MotionCodebook, clip: Motion) -> tuple[float, float]:
+    """Mean joint error of a clip's first window, from its codes, in the world and about the pelvis; metres."""
     slow = sequences_of(resample(clip, codebook.fps), codebook.sequence_s, True)[0].slice(0, codebook.frames)
     vectors = poses_to_vectors(
         torch.from_numpy(slow.rot6d)[None], torch.from_numpy(slow.root)[None], codebook.root_scale
     )
     rot6d, root = vectors_to_poses(codebook.network(vectors, None)[0].float(), codebook.root_scale)
-    return joint_distance(positions_of(rot6d[0].numpy(), root[0].numpy()), slow.positions())
+    made, truth = positions_of(rot6d[0].numpy(), root[0].numpy()), slow.positions()
+    return joint_distance(made, truth), joint_distance(made - made[:, :1], truth - truth[:, :1])
 
 
 def misses(run: Path, seen: MotionSet, recorded: MotionSet) -> list[float]:
@@ -102,8 +103,9 @@ def main() -> None:
     assert isinstance(codebook, MotionCodebook)
     for split, name in ((TRAIN, "training"), (TEST, "test")):
         clips = [clip for clip in every if clip.split == split and clip.seconds > 1][:: 1 if split == TEST else 8]
-        error = 1000 * np.mean([rebuilt(codebook, clip) for clip in clips])
-        print(f"codebook: joints of {len(clips)} {name} clips are off by {error:.1f} mm", flush=True)
+        world, body = 1000 * np.mean([rebuilt(codebook, clip) for clip in clips], axis=0)
+        told = f"{world:.1f} mm, about the pelvis by {body:.1f} mm"
+        print(f"codebook: joints of {len(clips)} {name} clips are off by {told}", flush=True)
     shared = {**FIELD, "codebook": book, "codes": codebook.config.codes, "code_width": codebook.config.code_width}
     budget = ("--steps", given.steps, "--batch", given.batch, "--set", "train.lr=1e-3", "--threads", 1)
     lines = [
