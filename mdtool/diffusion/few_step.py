@@ -32,15 +32,17 @@ class Pair(NamedTuple):
 
 
 class FewStepDiffusion(GaussianDiffusion):
-    """The process on the T + 1 equidistant times of a variance-preserving SDE; timestep k of its tables is x_{k+1}."""
+    """The process on T + 1 times of a variance-preserving SDE; timestep k of its tables is x_{k+1}."""
 
-    def __init__(self, steps: int, beta_min: float = 0.1, beta_max: float = 20.0, floor: float = 1e-3) -> None:
+    def __init__(
+        self, steps: int, beta_min: float = 0.1, beta_max: float = 20.0, floor: float = 1e-3, power: float = 1.0
+    ) -> None:
         """Args:
         steps: T, at least 1.
-        beta_min, beta_max, floor: see `vp_betas`.
+        beta_min, beta_max, floor, power: see `vp_betas`.
         """
         # The reference keeps β in float32; where β is near 1, √(1 - β) feels the rounding.
-        betas = vp_betas(steps, beta_min, beta_max, floor).astype(np.float32).astype(np.float64)
+        betas = vp_betas(steps, beta_min, beta_max, floor, power).astype(np.float32).astype(np.float64)
         super().__init__(betas)
         self.register_buffer("beta", torch.from_numpy(betas), persistent=False)
 

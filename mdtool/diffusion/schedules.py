@@ -38,12 +38,15 @@ def scaled_linear_betas(steps: int) -> np.ndarray:
     return np.linspace(8.5e-4**0.5, 0.012**0.5, steps, dtype=np.float64) ** 2
 
 
-def vp_betas(steps: int, beta_min: float = 0.1, beta_max: float = 20.0, floor: float = 1e-3) -> np.ndarray:
-    """β between T + 1 equidistant times of the variance-preserving SDE (Song et al. 2021, eq. 33); [T] float64.
+def vp_betas(
+    steps: int, beta_min: float = 0.1, beta_max: float = 20.0, floor: float = 1e-3, power: float = 1.0
+) -> np.ndarray:
+    """β between T + 1 times of the variance-preserving SDE (Song et al. 2021, eq. 33); [T] float64.
 
-    log ᾱ(u) = -u² (β_max - β_min) / 2 - u β_min at the times u = floor … 1, and β_i = 1 - ᾱ(u_i) / ᾱ(u_{i-1}).
+    log ᾱ(u) = -u² (β_max - β_min) / 2 - u β_min at the times u_i = floor + (1 - floor) (i / T) ^ power, and
+    β_i = 1 - ᾱ(u_i) / ᾱ(u_{i-1}). With power 1 the times are equidistant; above it they crowd at low noise.
     """
-    time = floor + (1 - floor) * np.arange(steps + 1, dtype=np.float64) / steps
+    time = floor + (1 - floor) * (np.arange(steps + 1, dtype=np.float64) / steps) ** power
     log_signal = -(time**2) * (beta_max - beta_min) / 2 - time * beta_min
     return -np.expm1(np.diff(log_signal))
 

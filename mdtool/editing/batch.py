@@ -364,7 +364,7 @@ def search_of(plan: Plan, noise: Tensor, method: Method) -> Search:
         tangled = decorrelation_weight(noise.shape[time_axis], latent)
     return Search(
         steps=plan.steps,
-        lr=run.lr,
+        lr=run.lr * method.search_rate(),
         warmup=min(WARMUP, plan.steps // 4) if run.warmup is None else run.warmup,
         content=plan.content if isinstance(method, FieldMethod) else content_weight(plan.content, latent),
         decorrelation=tangled,

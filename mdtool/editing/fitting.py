@@ -58,7 +58,8 @@ def fitted_noise(
         return program.judge(*decoder.motions(decoder.decode(plan, z, action)))
 
     rngs = sample_generators(plan.request.run.seed, 0, 1)
-    search, randomness = Search(steps, warmup=min(20, steps // 4)), SeededRandomness(begin, None, rngs)
+    search = Search(steps, Search.lr * decoder.method.search_rate(), warmup=min(20, steps // 4))
+    randomness = SeededRandomness(begin, None, rngs)
     searching = NoiseSearch(task, begin, search, randomness, searched=decoder.method.searched(begin))
 
     def unfinished() -> bool:

@@ -304,6 +304,10 @@ class Method(Trainable):
         """
         return {}
 
+    def search_rate(self) -> float:
+        """Learning rate that suits a search over these latents, as a share of that over one window of noise."""
+        return 1.0
+
     def searched(self, noise: Tensor) -> Tensor | None:
         """Which numbers of latents like `noise` [B, …] an edit may change, bool […]; None for all of them."""
         return None

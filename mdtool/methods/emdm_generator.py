@@ -41,6 +41,8 @@ class EMDMConfig(WindowSettings):
     """T: network calls per motion, in training and sampling alike."""
     beta_min: float = Field(0.1, gt=0)
     beta_max: float = Field(20.0, gt=0)
+    time_power: float = Field(1.0, gt=0)
+    """Step k's time is (k / T) ^ this: above 1, less of the steps is spent where all is noise (`vp_betas`)."""
     time_steps: int = Field(0, ge=0)
     """0 tells the network the number of the step. N tells it the timestep with as much noise in a process of N steps,
     so that the weights of an MDM of N steps mean the same here."""
@@ -91,7 +93,9 @@ class EMDMGenerator(FeatureSpace):
     def __init__(self, settings: dict[str, Any], actions: list[str], fps: float) -> None:
         config = validated(EMDMConfig, settings, "emdm settings")
         super().__init__(config, actions, fps)
-        self.process = FewStepDiffusion(config.diffusion_steps, config.beta_min, config.beta_max)
+        self.process = FewStepDiffusion(
+            config.diffusion_steps, config.beta_min, config.beta_max, power=config.time_power
+        )
         self.network = self.denoiser(
             activation=config.activation,
             separate=config.separate_tokens,
@@ -182,6 +186,10 @@ class EMDMGenerator(FeatureSpace):
     def smooth_options(self, steps: int | None = None) -> dict[str, object]:
         """No guidance and the posterior's whole noise, so that `invert` is exact down to t = 1."""
         return {"guidance": 1.0, "temperature": 1.0}
+
+    def search_rate(self) -> float:
+        """1 / √T: a pack holds T windows of noise, and a step of Adam moves every number of each."""
+        return float(self.config.diffusion_steps**-0.5)
 
     def searched(self, noise: Tensor) -> Tensor:
         """All but the codes: x_T and the posterior's noises reach every motion, a code only another network."""

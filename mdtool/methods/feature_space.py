@@ -189,7 +189,7 @@ class FeatureSpace(Method):
         """
         temperature = self.config.temperature if given is None else float(str(given))
         floor, known = self.config.temperature_floor, action if self.config.conditional else None
-        if self.spectrum is None or not floor:
+        if self.spectrum is None or not floor or temperature == 1:
             return lambda noise: temperature * noise
         temper = self.spectrum.tempering(known, len(latent), latent.shape[-1], temperature, floor)
         return lambda noise: temper(noise.flatten(-3, -2)).view_as(noise)

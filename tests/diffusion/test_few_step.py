@@ -139,3 +139,10 @@ def test_equivalent_timesteps() -> None:
     noised = GaussianDiffusion(others).tables["alphas_cumprod"]
     for place, signal in zip(between, np.cumprod(1 - vp_betas(10)), strict=True):
         assert noised[int(np.ceil(place))] <= signal * (1 + 1e-6) <= noised[int(place)] * (1 + 2e-6)
+
+
+def test_times_crowd_at_low_noise() -> None:
+    """Step k of T with power 2 is step k² of T²: the same SDE, and a β that joins the steps between."""
+    crowded, even = (np.cumprod(1 - values) for values in (vp_betas(4, power=2.0), vp_betas(16)))
+    np.testing.assert_allclose(crowded, even[[0, 3, 8, 15]], rtol=1e-12)
+    np.testing.assert_allclose(FewStepDiffusion(4, power=2.0).tables["alphas_cumprod"], crowded, rtol=1e-3)

@@ -11,16 +11,20 @@ import torch
 from torch import Tensor
 
 from mdtool.config import TrainConfig, load_preset
+from mdtool.editing.batch import search_of
+from mdtool.editing.compiler import compile_request
+from mdtool.editing.reading import request_of
+from mdtool.editing.source import Source
 from mdtool.errors import MdtoolError
 from mdtool.methods.emdm import EMDM, frozen
 from mdtool.methods.mdm import MDM
 from mdtool.methods.seeds import sample_generators, step_generator
-from mdtool.motion.motion import TRAIN
+from mdtool.motion.motion import TRAIN, Motion
 from mdtool.training.batches import WindowSource
 from mdtool.training.checkpoint import RunFolder
 from mdtool.training.loop import Trainer
 from tests.methods.contract_cases import windows
-from tests.motion.smooth_motion import ACTIONS, smooth_clips
+from tests.motion.smooth_motion import ACTIONS, smooth_clips, smooth_motion
 
 TINY: dict[str, Any] = {**load_preset("emdm-debug")["model"], "frames": 20}
 MLP = {"discriminator": "mlp", "discriminator_width": 64}
@@ -191,6 +195,14 @@ def trained_mdm(**model: Any) -> MDM:
         for parameter in mdm.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
     return mdm.eval()
+
+
+def test_a_search_over_four_windows_takes_steps_half_as_large() -> None:
+    method, values = made(diffusion_steps=4).eval(), {"version": 1, "targets": [{"at": 9, "facing": 90}]}
+    source = Source(Motion(*smooth_motion(20, 3), 20.0, "sway", name="swaying"), None, 20.0, "swaying")
+    plan = compile_request(*request_of(values, "edit.yaml"), source, 20, force=True)
+    search = search_of(plan, method.noise(sample_generators(3, 0, 1)), method)
+    assert search.lr == pytest.approx(plan.request.run.lr / 2)
 
 
 def test_edits_decode_with_the_noise_that_inversion_assumes() -> None:
