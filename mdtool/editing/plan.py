@@ -134,7 +134,9 @@ class Plan:
             return found
         planted = defaults.planted if run.planted is None else run.planted
         smooth = defaults.smooth if run.smooth is None else run.smooth
-        calm = defaults.calm if run.calm is None else run.calm
+        calm = run.calm
+        if calm is None:  # who stands and is sent elsewhere would glide, not step
+            calm = 0.0 if self.strays else defaults.calm
         frames = np.arange(self.frames)
         if planted:
             found.append(Planted((), planted, None, frames[:-1], FEET, hard=False))

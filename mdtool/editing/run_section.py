@@ -50,7 +50,8 @@ class Run(Section):
     smooth: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     """Weight of the joints' third differences, metres at 20 frames per second."""
     calm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    """Weight of the share by which the joints' mean jerk is beyond the input's."""
+    """Weight of the share by which the joints' mean jerk is beyond the input's; by default 0 where a target is out of
+    its way."""
     anchor: Literal["original", "previous"] = "previous"
     """In a chain of edits: whose content the content term keeps."""
     checkpoint: Annotated[Literal["auto", "off", "step"], BeforeValidator(no_boolean)] = "auto"

@@ -15,6 +15,7 @@ from mdtool.motion.motion import Motion
 from tests.motion.smooth_motion import smooth_motion
 
 TARGET = {"targets": [{"at": 1, "joint": "head", "y": 1.3}]}
+AWAY = {"targets": [{"at": 19, "joint": "pelvis", "xz": [1.5, 0]}]}
 MASK = {"mask": {"observed": {"joints": "six"}}}
 
 
@@ -28,6 +29,8 @@ def plan(frames: int = 20, **values: Any) -> Plan:
     [
         (TARGET, {}, {"planted": 0.6, "calm": 0.1}),
         (TARGET, {"planted": 0, "smooth": 0.2, "calm": 0}, {"smooth": 0.2}),
+        (AWAY, {}, {"planted": 0.6}),
+        (AWAY, {"calm": 0.1}, {"planted": 0.6, "calm": 0.1}),
         (MASK, {}, {"smooth": 0.3}),
         (MASK, {"planted": 0.1, "smooth": 0}, {"planted": 0.1}),
         ({"keep": {}}, {}, {}),
