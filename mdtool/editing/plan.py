@@ -135,7 +135,7 @@ class Plan:
         planted = defaults.planted if run.planted is None else run.planted
         smooth = defaults.smooth if run.smooth is None else run.smooth
         calm = run.calm
-        if calm is None:  # who stands and is sent elsewhere would glide, not step
+        if calm is None:  # who stands and is sent elsewhere has to step
             calm = 0.0 if self.strays else defaults.calm
         frames = np.arange(self.frames)
         if planted:
