@@ -106,12 +106,12 @@ def edit(
 def _maker(file: Path | None, console: Console) -> Path | None:
     """The run that made a motion file, where the file tells and the run is still there; None otherwise."""
     from mdtool.errors import MdtoolError
-    from mdtool.motion.file import read_motions
+    from mdtool.motion.file import read_provenance
 
     if file is None or file.suffix != ".h5":
         return None
     try:
-        run = read_motions(file).provenance.get("run")
+        run = read_provenance(file).get("run")
     except MdtoolError:
         return None  # who reads the file to edit it will say what is wrong
     if not run or not (Path(run) / "config.toml").exists():

@@ -20,7 +20,9 @@ import hashlib
 import json
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -32,6 +34,7 @@ from mdtool.motion.motion import SPLITS, ClipTable, MotionSet
 from mdtool.motion.skeleton import JOINTS
 
 FORMAT = "mdtool-motion"
+Read = TypeVar("Read")
 VERSION = 1
 SKELETON = "smpl-24"
 FARTHEST_M = 1e5
@@ -119,6 +122,22 @@ def read_motions(path: str | Path) -> MotionSet:
         MdtoolError: the file is missing, truncated, foreign, of a later version, inconsistent or not finite.
     """
     path = Path(path)
+    motions = _of_file(path, _read)
+    _check_content(path, motions)
+    return motions
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """Where a motion file came from, without its motions.
+
+    Raises:
+        MdtoolError: the file is missing, truncated, foreign or of a later version.
+    """
+    return _of_file(Path(path), lambda file: _labels(file)[1])
+
+
+def _of_file(path: Path, read: Callable[[h5py.File], Read]) -> Read:
+    """What `read` makes of a motion file; its errors in a sentence."""
     if not path.exists():
         raise MdtoolError(f"no such file: {path}; write one with `mdtool preprocess` or `mdtool sample`")
     if path.is_dir():
@@ -126,14 +145,12 @@ def read_motions(path: str | Path) -> MotionSet:
     try:
         with h5py.File(path, "r") as file:
             _check_header(path, file)
-            motions = _read(file)
+            return read(file)
     except (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise MdtoolError(
             f"{path} cannot be read as a motion file (damaged, truncated or foreign): {reason}"
         ) from error
-    _check_content(path, motions)
-    return motions
 
 
 def file_sha256(path: str | Path) -> str:
@@ -181,9 +198,7 @@ def _read(file: h5py.File) -> MotionSet:
             raise TypeError(f"{name} holds {values.dtype} where {dtype.__name__} belongs")
         return values.astype(dtype, copy=False)
 
-    actions, history = (json.loads(file.attrs.get(name, "null")) for name in ("actions", "provenance"))
-    if not isinstance(actions, list | None) or not isinstance(history, dict | None):
-        raise TypeError("its actions are no list or its provenance no table")
+    actions, history = _labels(file)
     return MotionSet(
         rot6d=numbers("rot6d", np.float32),
         root=numbers("root", np.float32),
@@ -198,8 +213,16 @@ def _read(file: h5py.File) -> MotionSet:
         gender=strings("gender"),
         betas=numbers("betas", np.float32) if "betas" in file else None,
         noise=numbers("noise", np.float32) if "noise" in file else None,
-        provenance=history or {},
+        provenance=history,
     )
+
+
+def _labels(file: h5py.File) -> tuple[list[str] | None, dict[str, Any]]:
+    """Names of the actions and provenance."""
+    actions, history = (json.loads(file.attrs.get(name, "null")) for name in ("actions", "provenance"))
+    if not isinstance(actions, list | None) or not isinstance(history, dict | None):
+        raise TypeError("its actions are no list or its provenance no table")
+    return actions, history or {}
 
 
 def _check_content(path: Path, motions: MotionSet) -> None:
