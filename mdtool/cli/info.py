@@ -75,17 +75,12 @@ def _runs(path: Path, runs: list[Path], console: Console) -> None:
     """A row per run; what is wrong with a damaged one stands under the table."""
     from rich.table import Table
 
-    from mdtool.errors import MdtoolError
-    from mdtool.training.checkpoint import RunFolder
+    from mdtool.training.checkpoint import readable_runs
 
-    table, damaged = Table("run", "method", "preset", "steps", title=f"{path}: {counted(len(runs), 'run')}"), []
+    damaged: list[str] = []
+    table = Table("run", "method", "preset", "steps", title=f"{path}: {counted(len(runs), 'run')}")
     whole = []
-    for folder in map(RunFolder, runs):
-        try:
-            config = folder.read_config()
-        except MdtoolError as error:
-            damaged.append(str(error))
-            continue
+    for folder, config in readable_runs(runs, damaged.append):
         steps = f"{folder.newest_step() if folder.steps() else 0:,} of {config.train.steps:,}"
         table.add_row(folder.path.name, config.method, config.preset, steps)
         whole.append(folder.path)

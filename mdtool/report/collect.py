@@ -16,7 +16,7 @@ from mdtool.evaluation.checkpoints import Checkpoint, Evaluated, read_evaluation
 from mdtool.evaluation.results import Results, read_results
 from mdtool.methods.registry import makes_motion
 from mdtool.report.published import ROWS, Published, row_of
-from mdtool.training.checkpoint import RAW, RunFolder
+from mdtool.training.checkpoint import RAW, RunFolder, readable_runs
 
 STUDIED = (
     ("model", "timestep_sampler", "timesteps"),
@@ -213,17 +213,11 @@ def find_runs(target: str | Path, passed_over: list[str]) -> list[Path]:
     Raises:
         MdtoolError: there are none, or `target` is itself a run that cannot be read.
     """
-    target, runs = Path(target), []
-    for path in sorted(path.parent for path in target.rglob("config.toml")):
-        try:
-            method = RunFolder(path).read_config().method
-        except MdtoolError as error:
-            if path == target:
-                raise
-            passed_over.append(str(error))
-            continue
-        if makes_motion(method):
-            runs.append(path)
+    target = Path(target)
+    found = sorted(path.parent for path in target.rglob("config.toml"))
+    if target in found:
+        RunFolder(target).read_config()
+    runs = [run.path for run, config in readable_runs(found, passed_over.append) if makes_motion(config.method)]
     if not runs:
         raise MdtoolError(f"there is no generator's run in {target}: make one with `mdtool train`, or give its folder")
     return runs

@@ -15,6 +15,7 @@ import io
 import json
 import math
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,17 @@ class RunFolder:
 
     def _is_kept(self, path: Path) -> bool:
         return int(path.stem.split("-")[1]) in self._kept_steps()
+
+
+def readable_runs(folders: Iterable[Path], tell: Callable[[str], object]) -> Iterator[tuple[RunFolder, RunConfig]]:
+    """Runs with their settings; `tell` gets a sentence on every one whose settings cannot be read."""
+    for run in map(RunFolder, folders):
+        try:
+            config = run.read_config()
+        except MdtoolError as error:
+            tell(str(error))
+            continue
+        yield run, config
 
 
 def _step_of(line: str) -> float:

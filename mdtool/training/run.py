@@ -20,7 +20,7 @@ from mdtool.methods.registry import makes_motion as method_makes_motion
 from mdtool.motion.file import file_sha256
 from mdtool.motion.motion import TRAIN, MotionSet
 from mdtool.training.batches import BatchSource, WindowSource
-from mdtool.training.checkpoint import RunFolder
+from mdtool.training.checkpoint import RunFolder, readable_runs
 from mdtool.training.device import native_precisions
 from mdtool.training.distributed import Ranks
 from mdtool.training.loop import Trainer, fit, save
@@ -335,14 +335,13 @@ def newest_of(folder: Path, wanted: Callable[[str], bool], console: Console) -> 
         wanted: told a method's name.
         console: gets a note on every run whose settings cannot be read.
     """
+
+    def pass_over(error: str) -> None:
+        console.print(f"note: passed over {error}", highlight=False, soft_wrap=True)
+
     runs = []
-    for run in map(RunFolder, sorted(path.parent for path in folder.glob("*/config.toml"))):
-        try:
-            method = run.read_config().method
-        except MdtoolError as error:
-            console.print(f"note: passed over {error}", highlight=False, soft_wrap=True)
-            continue
-        if wanted(method) and run.steps():
+    for run, config in readable_runs(sorted(path.parent for path in folder.glob("*/config.toml")), pass_over):
+        if wanted(config.method) and run.steps():
             written = run.state_path if run.state_path.exists() else run.config_path  # an imported run has no state
             runs.append((written.stat().st_mtime, run.path))
     return max(runs)[1] if runs else None
