@@ -64,7 +64,9 @@ def evaluate(
     guidance: Guidance = None,
     temperature: Annotated[
         float | None,
-        typer.Option(callback=finite, min=0, max=1, help="Scale of ddpm's step noise; the preset's own by default."),
+        typer.Option(
+            callback=finite, min=0, max=1, help="Scale of the noise that steps add; the preset's own by default."
+        ),
     ] = None,
     body: Annotated[
         Path | None,

@@ -38,7 +38,10 @@ def sample(
     temperature: Annotated[
         float | None,
         typer.Option(
-            callback=finite, min=0, max=1, help="Scale of ddpm's step noise; below 1: likelier, less various motion."
+            callback=finite,
+            min=0,
+            max=1,
+            help="Scale of the noise that steps add; below 1: likelier, less various motion.",
         ),
     ] = None,
     churn: Annotated[

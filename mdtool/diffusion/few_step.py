@@ -69,6 +69,7 @@ def few_step(
     codes: Tensor | None,
     noises: Tensor,
     *,
+    second_order: bool = False,
     checkpointing: bool = False,
 ) -> Tensor:
     """x_0 of x_T [B, …] through T posterior steps; differentiable in all that is random.
@@ -76,26 +77,40 @@ def few_step(
     Args:
         codes: the generator's codes [B, T, Z], in the order of the steps taken; None for a generator without.
         noises: the posterior's noise [B, T - 1, …], likewise; the last step has none.
+        second_order: steps towards an x̂_0 extrapolated from the last two; see `GaussianDiffusion.extrapolated`.
         checkpointing: recompute each step in the backward pass instead of storing it.
     """
 
-    def move(x: Tensor, timestep: Tensor, code: Tensor | None, noise: Tensor | None) -> Tensor:
+    def move(
+        x: Tensor, timestep: Tensor, code: Tensor | None, noise: Tensor | None, previous: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         x0 = denoiser(x, timestep, code)
-        return x0 if noise is None else process.posterior_sample(x0, x, timestep, noise)
+        if noise is None:
+            return x0, x0
+        goal = x0 if previous is None else process.extrapolated(x0, previous, timestep)
+        return process.posterior_sample(goal, x, timestep, noise), x0
 
+    x0 = None
     for place in range(process.steps):
         timestep = _target(x, process.steps - 1 - place)
         code = None if codes is None else codes[:, place]
         noise = noises[:, place] if place < process.steps - 1 else None
+        previous = x0 if second_order else None
         if checkpointing:
-            x = checkpoint(move, x, timestep, code, noise, use_reentrant=False)
+            x, x0 = checkpoint(move, x, timestep, code, noise, previous, use_reentrant=False)
         else:
-            x = move(x, timestep, code, noise)
+            x, x0 = move(x, timestep, code, noise, previous)
     return x
 
 
 def few_step_inversion(
-    denoiser: CodedDenoiser, process: FewStepDiffusion, x0: Tensor, codes: Tensor | None, path_noise: Tensor
+    denoiser: CodedDenoiser,
+    process: FewStepDiffusion,
+    x0: Tensor,
+    codes: Tensor | None,
+    path_noise: Tensor,
+    *,
+    second_order: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """x_T and posterior noises of a chain that passes through given noisings of x_0 (edit-friendly inversion).
 
@@ -106,18 +121,22 @@ def few_step_inversion(
     Args:
         codes: [B, T, Z] in the order of the steps taken, or None.
         path_noise: unit noise of x_T, …, x_1: [B, T, …].
+        second_order: of the `few_step` that is to take them.
 
     Returns:
         (x_T [B, …], noises [B, T - 1, …]).
     """
     steps = process.steps
     path = [process.diffuse(x0, _target(x0, steps - 1 - k), path_noise[:, k]).x_t for k in range(steps)]
-    noises = []
+    noises: list[Tensor] = []
+    previous = None
     for place, (x_next, x_t) in enumerate(pairwise(path)):
         timestep = _target(x0, steps - 1 - place)
         estimate = denoiser(x_next, timestep, None if codes is None else codes[:, place])
+        goal = estimate if previous is None else process.extrapolated(estimate, previous, timestep)
+        previous = estimate if second_order else None
         deviation = process.table("posterior_variance", timestep, x0).sqrt()
-        noises.append((x_t - process.posterior_mean(estimate, x_next, timestep)) / deviation)
+        noises.append((x_t - process.posterior_mean(goal, x_next, timestep)) / deviation)
     return path[0], torch.stack(noises, 1) if noises else path_noise[:, :0]
 
 

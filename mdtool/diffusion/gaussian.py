@@ -80,6 +80,14 @@ class GaussianDiffusion(nn.Module):
             + self.table("posterior_mean_coef2", timestep, x_t) * x_t
         )
 
+    def extrapolated(self, x0: Tensor, previous: Tensor, timestep: Tensor) -> Tensor:
+        """x̂_0 as it will be in the middle of the step from `timestep`, after what it was one timestep earlier.
+
+        Put into `posterior_mean`, this is SDE-DPM-Solver++(2M) (Lu et al. 2022): second order, no network call more.
+        The last step, and the first, which has no `previous` to go by, take x̂_0 as it is.
+        """
+        return x0 + self.table("extrapolation", timestep, x0) * (x0 - previous)
+
     def posterior_log_variance(self, timestep: Tensor, like: Tensor, large: bool = False) -> Tensor:
         """log σ² of the reverse step: the posterior's (Ho et al. 2020, eq. 7), or `large` β; [B, 1, …]."""
         return self.table("fixed_large_log_variance" if large else "posterior_log_variance_clipped", timestep, like)
@@ -140,4 +148,14 @@ def _tables(betas: np.ndarray, end: float) -> dict[str, np.ndarray]:
         "fixed_large_log_variance": np.log(np.concatenate([[second], betas[1:]])),
         "posterior_mean_coef1": betas * np.sqrt(previous) / (1 - cumprod),
         "posterior_mean_coef2": (1 - previous) * np.sqrt(alphas) / (1 - cumprod),
+        "extrapolation": _extrapolation(cumprod),
     }
+
+
+def _extrapolation(cumprod: np.ndarray) -> np.ndarray:
+    """h / 2h' of each timestep: its step in λ = log √(ᾱ / (1 - ᾱ)), and the one that led to it; 0 at both ends."""
+    half_log_snr = 0.5 * (np.log(cumprod) - np.log1p(-cumprod))
+    weights = np.zeros_like(cumprod)
+    steps = half_log_snr[:-1] - half_log_snr[1:]
+    weights[1:-1] = steps[:-1] / (2 * steps[1:])
+    return weights

@@ -32,6 +32,7 @@ def ddpm(
     keep: Tensor | None = None,
     reference: Tensor | None = None,
     large_variance: bool = False,
+    second_order: bool = False,
     callback: Callback | None = None,
     checkpointing: bool = False,
 ) -> Tensor:
@@ -42,20 +43,23 @@ def ddpm(
         start: first timestep index visited; N - 1 by default.
         keep, reference: where `keep` is true, x̂_0 is replaced by `reference` at every step (in-painting).
         large_variance: β instead of the posterior variance.
+        second_order: steps towards an x̂_0 extrapolated from the last two; see `GaussianDiffusion.extrapolated`.
         checkpointing: recompute each step in the backward pass instead of storing it.
     """
 
-    def move(x: Tensor, timestep: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+    def move(x: Tensor, timestep: Tensor, noise: Tensor | None, previous: Tensor | None) -> tuple[Tensor, Tensor]:
         x0 = _estimate(denoiser, process, x, timestep, keep, reference)
-        mean = process.posterior_mean(x0, x, timestep)
+        goal = x0 if previous is None else process.extrapolated(x0, previous, timestep)
+        mean = process.posterior_mean(goal, x, timestep)
         if noise is None:
             return mean, x0
         return mean + (0.5 * process.posterior_log_variance(timestep, x, large_variance)).exp() * noise, x0
 
     first = process.steps - 1 if start is None else start
+    x0 = None
     for place, index in enumerate(range(first, -1, -1)):
         noise = step_noise(place) if index else None
-        x, x0 = _run(move, checkpointing, x, _full(x, index), noise)
+        x, x0 = _run(move, checkpointing, x, _full(x, index), noise, x0 if second_order else None)
         if callback:
             callback(index, x0, x)
     return x
@@ -169,16 +173,12 @@ def _estimate(
 
 
 def _run(
-    move: Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]],
-    checkpointing: bool,
-    x: Tensor,
-    timestep: Tensor,
-    noise: Tensor | None,
+    move: Callable[..., tuple[Tensor, Tensor]], checkpointing: bool, x: Tensor, timestep: Tensor, *more: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     if checkpointing:
-        result: tuple[Tensor, Tensor] = checkpoint(move, x, timestep, noise, use_reentrant=False)
+        result: tuple[Tensor, Tensor] = checkpoint(move, x, timestep, *more, use_reentrant=False)
         return result
-    return move(x, timestep, noise)
+    return move(x, timestep, *more)
 
 
 def _full(x: Tensor, index: int) -> Tensor:

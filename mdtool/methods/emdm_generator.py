@@ -47,6 +47,8 @@ class EMDMConfig(WindowSettings):
     """0 tells the network the number of the step. N tells it the timestep with as much noise in a process of N steps,
     so that the weights of an MDM of N steps mean the same here."""
     time_schedule: Literal["cosine", "linear"] = "cosine"
+    sampler: Literal["few-step", "dpm++"] = "few-step"
+    """Default of `mdtool sample`: dpm++ steps towards an extrapolated x̂_0 (see `GaussianDiffusion.extrapolated`)."""
     latent: int = Field(64, gt=0)
     latent_layers: int = Field(4, ge=0)
     latent_norm: bool = False
@@ -156,7 +158,8 @@ class EMDMGenerator(FeatureSpace):
             guidance: classifier-free scale, 1 is off; both passes get the same code.
             temperature: scale of the posterior's noises, 0 … 1.
             checkpointing: recompute each step in the backward pass.
-            steps, sampler: only the run's own number, and "few-step": the network knows no others.
+            sampler: few-step or dpm++.
+            steps: only the run's own number: the network knows no other.
 
         Raises:
             MdtoolError: an unknown option value, or guidance without training for it.
@@ -166,7 +169,11 @@ class EMDMGenerator(FeatureSpace):
         denoiser = self._denoiser(action, options.get("guidance"))
         checkpointing, given = bool(options.get("checkpointing", False)), options.get("temperature")
         noises = self.tempering(noises, action, given)(noises)
-        return self.unscaled(few_step(denoiser, self.process, x, codes, noises, checkpointing=checkpointing))
+        decoded = few_step(
+            denoiser, self.process, x, codes, noises,
+            second_order=self._second_order(options), checkpointing=checkpointing,
+        )  # fmt: skip
+        return self.unscaled(decoded)
 
     def invert(self, features: Tensor, action: Tensor | None, **options: object) -> Tensor:
         """A pack whose chain passes through noisings of `features` down to t = 1; options as for `decode`.
@@ -180,7 +187,8 @@ class EMDMGenerator(FeatureSpace):
         last, codes, rest = self.unpack(drawn)
         path_noise = torch.cat([last.unsqueeze(1), rest], dim=1)
         denoiser = self._denoiser(action, options.get("guidance"))
-        x, noises = few_step_inversion(denoiser, self.process, x0, codes, path_noise)
+        second_order = self._second_order(options)
+        x, noises = few_step_inversion(denoiser, self.process, x0, codes, path_noise, second_order=second_order)
         return self.pack(x, codes, noises)
 
     def smooth_options(self, steps: int | None = None) -> dict[str, object]:
@@ -197,8 +205,8 @@ class EMDMGenerator(FeatureSpace):
         return self.pack(x, torch.zeros_like(codes), noises)[0]
 
     def published_options(self) -> dict[str, object]:
-        """No guidance in action-to-motion, and the posterior's whole noise (Zhou et al. 2024)."""
-        return {"guidance": 1.0, "temperature": 1.0}
+        """Posterior steps with their whole noise, and no guidance in action-to-motion (Zhou et al. 2024)."""
+        return {"sampler": "few-step", "guidance": 1.0, "temperature": 1.0}
 
     def describe(self) -> Description:
         """Calls, length, rate and conditions."""
@@ -218,8 +226,11 @@ class EMDMGenerator(FeatureSpace):
                 f"this run was trained for {self.config.diffusion_steps} steps and cannot take {steps}: "
                 f"leave --steps out, or train with --set model.diffusion_steps={steps}"
             )
-        if sampler not in (None, "few-step"):
-            raise MdtoolError(f"a generator of few steps has no sampler {sampler!r}: leave --sampler out")
+        if sampler not in (None, "few-step", "dpm++"):
+            raise MdtoolError(f"a generator of few steps has no sampler {sampler!r}: choose few-step or dpm++")
+
+    def _second_order(self, options: dict[str, object]) -> bool:
+        return (options.get("sampler") or self.config.sampler) == "dpm++"
 
     def _denoiser(self, action: Tensor | None, guidance: object) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
         config = self.config

@@ -43,8 +43,9 @@ class MDMConfig(WindowSettings):
     min_snr_gamma: float = Field(5.0, gt=0)
     weighting_decay: float = Field(3.0, gt=0)
     """Logarithm of how much more the cleanest timestep counts than the noisiest under "decay"."""
-    sampler: Literal["ddpm", "ddim"] = "ddpm"
-    """Default of `mdtool sample`; ddim adds no noise, whatever the temperature."""
+    sampler: Literal["ddpm", "ddim", "dpm++"] = "ddpm"
+    """Default of `mdtool sample`; ddim adds no noise, whatever the temperature, and dpm++ is ddpm of second order (see
+    `GaussianDiffusion.extrapolated`)."""
     sample_steps: int | None = Field(None, gt=0)
     """Default number of sampling steps; all of them when not given."""
     guide_at: float = Field(0.0, ge=0, lt=1)
@@ -161,9 +162,9 @@ class MDM(FeatureSpace):
         Options:
             steps: sampling steps, spread over all timesteps with both ends; the preset's number by default. A
                 string goes to `space_timesteps` as it is ("ddim10").
-            sampler: ddpm or ddim.
+            sampler: ddpm, ddim or dpm++.
             guidance: classifier-free scale, 1 is off.
-            temperature: scale of ddpm's step noise; ddim has none.
+            temperature: scale of the step noise; ddim has none.
             checkpointing: recompute each step in the backward pass.
 
         Raises:
@@ -176,13 +177,16 @@ class MDM(FeatureSpace):
         temperature = options.get("temperature")
         if sampler == "ddim":
             if temperature not in (None, 1.0):
-                raise MdtoolError("ddim adds no noise that a temperature could scale: use --sampler ddpm")
+                raise MdtoolError("ddim adds no noise that a temperature could scale: use --sampler ddpm or dpm++")
             decoded = ddim(denoiser, process, noise, checkpointing=checkpointing)
-        elif sampler == "ddpm":
+        elif sampler in ("ddpm", "dpm++"):
             drawn, temper = step_noise(noise), self.tempering(noise, action, temperature)
-            decoded = ddpm(denoiser, process, noise, lambda step: temper(drawn(step)), checkpointing=checkpointing)
+            decoded = ddpm(
+                denoiser, process, noise, lambda step: temper(drawn(step)),
+                second_order=sampler == "dpm++", checkpointing=checkpointing,
+            )  # fmt: skip
         else:
-            raise MdtoolError(f"no sampler {sampler!r}: choose ddpm or ddim")
+            raise MdtoolError(f"no sampler {sampler!r}: choose ddpm, ddim or dpm++")
         return self.unscaled(decoded)
 
     def invert(self, features: Tensor, action: Tensor | None, **options: object) -> Tensor:

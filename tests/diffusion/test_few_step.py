@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mdtool.diffusion.few_step import FewStepDiffusion, few_step, few_step_inversion
 from mdtool.diffusion.gaussian import GaussianDiffusion
+from mdtool.diffusion.samplers import ddpm
 from mdtool.diffusion.schedules import cosine_betas, equivalent_timesteps, vp_betas
 
 TABLES = {  # spec, section 2
@@ -99,14 +100,26 @@ def wavy(x: Tensor, timestep: Tensor, code: Tensor | None) -> Tensor:
     return torch.tanh(x.flip(-1) + 0.1 * timestep.view(-1, 1, 1)) + 0.3 * code.sum(1).view(-1, 1, 1)
 
 
+@pytest.mark.parametrize("second_order", [False, True])
+def test_without_codes_it_is_ancestral_sampling(second_order: bool) -> None:
+    process, rng = FewStepDiffusion(6), torch.Generator().manual_seed(5)
+    x, noises = (torch.randn(3, *shape, 2, generator=rng, dtype=torch.float64) for shape in ((), (5,)))
+    made = few_step(lambda x, t, code: torch.tanh(x.flip(-1)), process, x, None, noises, second_order=second_order)
+    expected = ddpm(
+        lambda x, t: torch.tanh(x.flip(-1)), process, x, lambda place: noises[:, place], second_order=second_order
+    )
+    torch.testing.assert_close(made, expected)
+
+
+@pytest.mark.parametrize("second_order", [False, True])
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_inversion_passes_through_the_noisings_it_chose(steps: int) -> None:
+def test_inversion_passes_through_the_noisings_it_chose(steps: int, second_order: bool) -> None:
     process, rng = FewStepDiffusion(steps), torch.Generator().manual_seed(3)
     x0 = torch.randn(3, 4, 6, generator=rng, dtype=torch.float64)
     codes = torch.randn(3, steps, 2, generator=rng, dtype=torch.float64)
     path = torch.randn(3, steps, 4, 6, generator=rng, dtype=torch.float64)
-    x, noises = few_step_inversion(wavy, process, x0, codes, path)
-    again = few_step(wavy, process, x, codes, noises)
+    x, noises = few_step_inversion(wavy, process, x0, codes, path, second_order=second_order)
+    again = few_step(wavy, process, x, codes, noises, second_order=second_order)
     # Exact down to x_1; the last step has no noise to solve for, and gives the generator's own x̂_0 there.
     first = torch.zeros(3, dtype=torch.int64)
     expected = wavy(process.diffuse(x0, first, path[:, -1]).x_t, first, codes[:, -1])
@@ -114,18 +127,18 @@ def test_inversion_passes_through_the_noisings_it_chose(steps: int) -> None:
     assert noises.shape == (3, steps - 1, 4, 6)
 
 
-def test_recomputed_steps_have_the_same_gradient() -> None:
+@pytest.mark.parametrize("second_order", [False, True])
+def test_recomputed_steps_have_the_same_gradient(second_order: bool) -> None:
     process, rng = FewStepDiffusion(3), torch.Generator().manual_seed(4)
     x, codes, noises = (
         torch.randn(2, *shape, generator=rng, requires_grad=True) for shape in ((4, 6), (3, 2), (2, 4, 6))
     )
-    gradients = [
-        torch.autograd.grad(
-            few_step(wavy, process, x, codes, noises, checkpointing=again).sin().sum(), (x, codes, noises)
-        )
-        for again in (False, True)
-    ]
-    for plain, recomputed in zip(*gradients, strict=True):
+
+    def gradients(checkpointing: bool) -> tuple[Tensor, ...]:
+        made = few_step(wavy, process, x, codes, noises, second_order=second_order, checkpointing=checkpointing)
+        return torch.autograd.grad(made.sin().sum(), (x, codes, noises))
+
+    for plain, recomputed in zip(gradients(False), gradients(True), strict=True):
         assert torch.equal(plain, recomputed)
         assert plain.abs().max() > 1e-4
 

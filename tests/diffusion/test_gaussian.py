@@ -42,6 +42,18 @@ def test_step_by_step_noising_has_the_variance_of_the_direct_one(process: Gaussi
         assert process.tables["sqrt_one_minus_alphas_cumprod"][index] ** 2 == pytest.approx(variance, rel=1e-10)
 
 
+def test_extrapolation_reaches_the_middle_of_the_next_step() -> None:
+    """An x̂_0 that is a line in λ = log √(ᾱ / (1 - ᾱ)) is continued along it."""
+    process = GaussianDiffusion(cosine_betas(6))
+    signal = process.tables["alphas_cumprod"]
+    half_log_snr = 0.5 * np.log(signal / (1 - signal))
+    for index in range(1, 5):
+        before, now, after = (torch.tensor([half_log_snr[index + step]]) for step in (1, 0, -1))
+        middle = process.extrapolated(now, before, torch.tensor([index]))
+        torch.testing.assert_close(middle, (now + after) / 2)
+    assert process.tables["extrapolation"][[0, 5]].tolist() == [0, 0]
+
+
 def test_posterior_is_bayes_rule(process: GaussianDiffusion) -> None:
     # x_{t-1} | x_0 has mean √ᾱ' x_0 and variance 1-ᾱ'; x_t | x_{t-1} has mean √α x_{t-1} and variance β.
     index = 37

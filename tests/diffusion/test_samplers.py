@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from mdtool.diffusion.schedules import cosine_betas, linear_betas
 from mdtool.errors import MdtoolError
 
 MEAN, SPREAD = 0.8, 0.3
+dpm = partial(ddpm, second_order=True)
 
 
 def gaussian_denoiser(process: GaussianDiffusion) -> Callable[[Tensor, Tensor], Tensor]:
@@ -60,6 +63,32 @@ def test_ddim_converges_to_the_exact_flow_at_first_order() -> None:
     assert errors[1] / errors[2] == pytest.approx(2, rel=0.1)
 
 
+def spread_of_samples(sampler: Callable[..., Tensor], steps: int) -> float:
+    """Deviation of all samples of N(MEAN, SPREAD²), without drawing any: the answers to each unit noise, squared."""
+    signal = 1 / (1 + np.exp(-2 * np.linspace(5, -5, steps)))  # even steps in log √(ᾱ / (1 - ᾱ))
+    process = GaussianDiffusion(1 - signal / np.concatenate([[1.0], signal[:-1]]))
+    noises = torch.eye(steps + 1, dtype=torch.float64)  # of x_T, and of the steps; the last one asks for none
+    noises[-1] = 0
+    made = sampler(gaussian_denoiser(process), process, noises[:, :1], lambda place: noises[:, place + 1 : place + 2])
+    return float((made[:-1] - made[-1]).norm())
+
+
+def test_dpm_keeps_the_spread_of_the_data_at_second_order() -> None:
+    first, second = (
+        [abs(spread_of_samples(sampler, steps) - SPREAD) for steps in (10, 40, 80, 160)] for sampler in (ddpm, dpm)
+    )
+    assert first[0] > 0.3 * SPREAD
+    assert second[0] < 0.02 * SPREAD
+    assert first[2] / first[3] == pytest.approx(2, rel=0.1)
+    assert second[1] / second[2] == pytest.approx(4, rel=0.1)
+
+
+def test_dpm_of_two_steps_has_nothing_to_extrapolate() -> None:
+    process = GaussianDiffusion(cosine_betas(2))
+    x, noise = torch.randn(4, 3, dtype=torch.float64), recorded_noise(2, (4, 3))
+    assert torch.equal(*(sampler(gaussian_denoiser(process), process, x, noise) for sampler in (ddpm, dpm)))
+
+
 def test_with_eta_one_ddim_is_ddpm() -> None:
     process = GaussianDiffusion(cosine_betas(30)).respaced([12])
     original = GaussianDiffusion(cosine_betas(30))
@@ -74,7 +103,7 @@ def test_with_eta_one_ddim_is_ddpm() -> None:
 def test_a_known_motion_is_reached_whatever_the_noise() -> None:
     process = GaussianDiffusion(cosine_betas(20))
     answer = torch.randn(2, 3, 4, dtype=torch.float64)
-    for sampler in (ddpm, ddim):
+    for sampler in (ddpm, dpm, ddim):
         torch.testing.assert_close(
             sampler(lambda x, timestep: answer, process, torch.randn_like(answer), recorded_noise(20, (2, 3, 4))),
             answer,
@@ -130,7 +159,7 @@ def test_the_network_sees_original_timesteps_in_falling_order() -> None:
     assert told == [3, 2, 1, 0]
 
 
-@pytest.mark.parametrize("sampler", [ddpm, ddim])
+@pytest.mark.parametrize("sampler", [ddpm, dpm, ddim])
 def test_the_kept_part_comes_out_as_it_is(sampler: Callable[..., Tensor]) -> None:
     process = GaussianDiffusion(cosine_betas(10))
     reference = torch.randn(2, 3, dtype=torch.float64)
@@ -150,7 +179,7 @@ def test_the_kept_part_comes_out_as_it_is(sampler: Callable[..., Tensor]) -> Non
     assert (out[~keep] - reference[~keep]).abs().min() > 1e-6
 
 
-@pytest.mark.parametrize("sampler", [ddpm, ddim])
+@pytest.mark.parametrize("sampler", [ddpm, dpm, ddim])
 def test_a_late_start_visits_the_remaining_steps_only(sampler: Callable[..., Tensor]) -> None:
     process = GaussianDiffusion(cosine_betas(10))
     told: list[int] = []
@@ -159,7 +188,7 @@ def test_a_late_start_visits_the_remaining_steps_only(sampler: Callable[..., Ten
     assert told == [3, 2, 1, 0]
 
 
-@pytest.mark.parametrize("sampler", [ddpm, ddim])
+@pytest.mark.parametrize("sampler", [ddpm, dpm, ddim])
 def test_noise_is_asked_for_in_order_and_not_for_the_last_step(sampler: Callable[..., Tensor]) -> None:
     process = GaussianDiffusion(cosine_betas(5))
     asked: list[int] = []
@@ -173,7 +202,7 @@ def test_noise_is_asked_for_in_order_and_not_for_the_last_step(sampler: Callable
     assert asked == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("sampler", [ddpm, ddim])
+@pytest.mark.parametrize("sampler", [ddpm, dpm, ddim])
 def test_gradient_reaches_the_noise_and_checkpointing_does_not_change_it(sampler: Callable[..., Tensor]) -> None:
     process = GaussianDiffusion(cosine_betas(8))
     weight = torch.randn(3, 3, dtype=torch.float64) / 3

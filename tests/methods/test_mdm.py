@@ -120,8 +120,21 @@ def test_ddim_has_no_temperature() -> None:
     method = tiny("none", temperature=0.5)
     latent, action = method.noise(sample_generators(0, 0, 1)), torch.tensor([0])
     method.decode(latent, action, sampler="ddim")  # the default is ddpm's
-    with pytest.raises(MdtoolError, match="use --sampler ddpm"):
+    with pytest.raises(MdtoolError, match=r"use --sampler ddpm or dpm\+\+"):
         method.decode(latent, action, sampler="ddim", temperature=0.5)
+
+
+def test_the_sampler_of_second_order() -> None:
+    method = tiny("none", temperature=0.5).eval()
+    chosen = tiny("none", temperature=0.5, sampler="dpm++").eval()
+    chosen.load_state_dict(method.state_dict())
+    latent, action = method.noise(sample_generators(0, 0, 2)), torch.tensor([0, 1])
+    with torch.no_grad():
+        made = method.decode(latent, action, sampler="dpm++")
+        torch.testing.assert_close(chosen.decode(latent, action), made, rtol=0, atol=0)
+        assert (made - method.decode(latent, action)).norm() > 1e-3 * made.norm()
+        two = [method.decode(latent, action, sampler=name, steps=2) for name in ("dpm++", "ddpm")]
+    torch.testing.assert_close(*two, rtol=0, atol=0)
 
 
 def test_an_earlier_state_guides_the_noisiest_timesteps_only() -> None:
