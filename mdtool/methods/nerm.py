@@ -37,8 +37,8 @@ from mdtool.networks.latent_mlp import LatentMLP
 from mdtool.networks.latent_table import fit_latents
 from mdtool.networks.skip_transformer import LatentDenoiser
 
-POSES_AT_ONCE = 4_096
-"""More at once are no faster on a CPU, and memory would grow with the rate."""
+POSES_AT_ONCE = 1_024
+"""More at once are no faster on a CPU, and the memory beside the motion itself would grow with the rate."""
 POSE_NOISE = 1e-5
 """Variance of a pose beside what the linear path can say of it, in units of the loss."""
 INVERSION_REFINEMENTS = 8
@@ -233,12 +233,13 @@ class NeRM(FieldStage, FieldMethod):
             offset: [B, W, P], added to the weights of the last layers.
         """
         coordinate, rate, spacing = self._asked(latents, times_s, fps)
-        chunk = max(POSES_AT_ONCE // len(latents), 1)
-        parts = [self.field(part, latents, rate, spacing, offset) for part in coordinate.split(chunk, dim=1)]
-        rot6d, root = vectors_to_poses(torch.cat(parts, dim=1), self.root_scale)
-        root = above_standing(root)
-        row = torch.cat([root, torch.zeros_like(root)], dim=-1).unsqueeze(-2)
-        return torch.cat([rot6d, row], dim=-2).permute(0, 2, 3, 1)
+
+        def rows(part: Tensor) -> Tensor:
+            rot6d, root = vectors_to_poses(self.field(part, latents, rate, spacing, offset), self.root_scale)
+            root = above_standing(root)
+            return torch.cat([rot6d, torch.cat([root, torch.zeros_like(root)], dim=-1).unsqueeze(-2)], dim=-2)
+
+        return _piecewise(rows, coordinate, len(latents)).permute(0, 2, 3, 1)
 
     def hidden(self, latents: Tensor, times_s: Tensor) -> Tensor:
         """What the last layers see of latents [B, d] at instants [T]; [B, T, W]."""
@@ -325,7 +326,8 @@ class NeRM(FieldStage, FieldMethod):
         """(rot6d, root) of features; the start of the time axis is x = z = 0, whichever instants were asked for."""
         rows = features.permute(0, 3, 1, 2)
         root = rows[..., JOINTS, :3]
-        return matrix_to_rot6d(rot6d_to_matrix(rows[..., :JOINTS, :])), root - above_standing(torch.zeros_like(root))
+        rot6d = _piecewise(lambda part: matrix_to_rot6d(rot6d_to_matrix(part[..., :JOINTS, :])), rows, len(rows))
+        return rot6d, root - above_standing(torch.zeros_like(root))
 
     def from_motion(self, rot6d: Tensor, root: Tensor) -> Tensor:
         """Features of windows, as `decode` gives them; the first frame comes to x = z = 0 and faces +z."""
@@ -370,3 +372,8 @@ class NeRM(FieldStage, FieldMethod):
         """The DDIM steps of latent diffusion: every ⌊N / K⌋-th from 1 on, down to ᾱ_0."""
         end = float(self.process.tables["alphas_cumprod"][0])
         return self.process.respaced(f"leading{steps or self.config.sample_steps}", end)
+
+
+def _piecewise(change: Callable[[Tensor], Tensor], values: Tensor, batch: int) -> Tensor:
+    """`change` of values [·, T, …], some instants at a time, so that `batch` motions make few poses at once."""
+    return torch.cat([change(part) for part in values.split(max(POSES_AT_ONCE // batch, 1), dim=1)], dim=1)

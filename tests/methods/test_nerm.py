@@ -100,6 +100,21 @@ def test_the_linear_path_knows_its_motions_before_any_step() -> None:
     assert (width[0].diff() >= 0).all()
 
 
+def test_a_high_rate_makes_few_poses_at_once_and_the_same_motion(monkeypatch: pytest.MonkeyPatch) -> None:
+    method = nerm().eval()
+    latents = torch.randn(3, method.config.latent, generator=torch.Generator().manual_seed(2))
+    times_s = torch.arange(40, dtype=torch.float64) / 120
+    asked: list[int] = []
+    method.field.register_forward_pre_hook(lambda field, given: asked.append(len(latents) * given[0].shape[1]))
+    with torch.no_grad():
+        whole = method.to_motion(method.poses(latents, times_s))
+        monkeypatch.setattr("mdtool.methods.nerm.POSES_AT_ONCE", 24)
+        parts = method.to_motion(method.poses(latents, times_s))
+    assert asked == [120, 24, 24, 24, 24, 24]
+    for one, other in zip(whole, parts, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
 def test_sequences_are_pieces_that_start_at_the_origin() -> None:
     clip = recording(60.0, 9.0, 1)
     pieces = sequences_of(clip, 4.0, False)
