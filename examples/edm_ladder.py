@@ -6,8 +6,8 @@
 Every rung is trained alike, with three seeds, on clips of 32 to 64 frames, and judged by FID against the training
 recordings (with the distance of two draws of recordings as floor), the physical card, and what is raw in its output:
 how far rotations are from rotations and, where the data have body shapes, a shape from one shape; limbs in mm with
---body. The file is written after every rung, and the same line goes on where it was stopped; the table at the end is
-that of all there is.
+--body. Recordings without shapes get one each, drawn from N(0, 1), with --draw-shapes. The file is written after
+every rung, and the same line goes on where it was stopped; the table at the end is that of all there is.
 
 The rungs are behind EDM's own skip connection, and MDM predicts x_0, as published. With --components they are behind
 the mixture of edm-tiny, centred as there (so that rung 1 is rung 0), and MDM is the preset small without actions.
@@ -77,6 +77,8 @@ PUBLISHED = {"prediction": "x0", "standardise": False, "temperature": 1.0, "temp
 """MDM without what `small` adds to it: standardised features, the spectral skip, a sampler that makes less noise."""
 BATCH, MDM_BATCH = 8, 16
 ODE_STEPS = (8, 16, 32, 64)
+BETAS = 10
+"""Numbers of a body shape in a motion file."""
 PROBE = 10
 """Steps by which the time of one is measured."""
 LEVELS = 12
@@ -206,6 +208,7 @@ def settings_of(asked: argparse.Namespace, recogniser_sha256: str) -> dict[str, 
     return {
         "data": file_sha256(asked.data), "recogniser": recogniser_sha256, "steps": asked.steps, "count": asked.count,
         "width": asked.width, "lr": asked.lr, "batch": BATCH, "components": asked.components,
+        "draw_shapes": asked.draw_shapes,
     }  # fmt: skip
 
 
@@ -286,10 +289,13 @@ def main() -> None:
     parser.add_argument("--rungs", type=int, nargs="*", help="Some of them, by place, in this order; 9 is MDM.")
     parser.add_argument("--plot", type=Path, help="Picture of the gradients by noise level.")
     parser.add_argument("--body", type=Path, help="Body model whose limbs are measured, for data with body shapes.")
+    parser.add_argument("--draw-shapes", action="store_true", help="Give each recording a body shape.")
     parser.add_argument("--budget-s", type=float, default=60.0, help="Processor seconds of MDM, if it comes first.")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     motions, recogniser = read_motions(asked.data), load_recogniser(asked.recogniser)
+    if asked.draw_shapes:
+        motions.betas = np.random.default_rng(0).standard_normal((len(motions), BETAS)).astype(np.float32)
     table = begun(asked.out, settings_of(asked, recogniser.sha256))
     clips, rng = np.flatnonzero(motions.split == TRAIN), np.random.default_rng(0)
     real, again = (features_of(recogniser, motions, rng.choice(clips, 2 * asked.count), seed) for seed in (1, 2))

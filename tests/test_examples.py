@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 import torch
 
@@ -102,12 +101,11 @@ def test_the_ladder_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: py
     """Three rungs on motions with body shapes, and one of them with a second seed by a second call; two steps each."""
     ladder, motions = example("edm_ladder"), smooth_clips(24, frames=64, tested=6)
     ladder.ODE_STEPS, ladder.LEVELS = (2, 4), 3
-    motions.betas = np.random.default_rng(0).standard_normal((24, 10)).astype(np.float32)
     monkeypatch.chdir(tmp_path)
     write_motions("motions.h5", motions)
     done("train", "--preset", "recogniser-debug", "--steps", 2, "--out", "judge", "--threads", 1)
     save(Path("body.npz"), synthetic())
-    words = "ladder motions.h5 judge --steps 2 --count 6 --width 16 --body body.npz --plot g.png"
+    words = "ladder motions.h5 judge --steps 2 --count 6 --width 16 --draw-shapes --body body.npz --plot g.png"
     found = []
     for more in ("--seeds 0 --rungs 1 4 9", "--seeds 0 1 --rungs 1"):
         monkeypatch.setattr(sys, "argv", [*words.split(), *more.split()])
