@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("errors", "wording", "atomic", "config", "motion", "body", "render", "page", "methods", "training"),
         "evaluation",
     },
-    "editing": {"errors", "atomic", "config", "motion", "methods", "evaluation"},
+    "editing": {"errors", "atomic", "npz_archive", "config", "motion", "methods", "evaluation"},
     "study": {"errors", "atomic", "config"},
     "cli": {
         *("errors", "atomic", "config", "motion", "data", "body", "render", "methods", "training", "evaluation"),

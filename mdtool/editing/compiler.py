@@ -131,16 +131,20 @@ class _Maker:
         except (ValueError, MdtoolError) as error:
             self.problems.append(self.plan.document.problem(key, str(error)))
 
+    @property
+    def rate(self) -> float | None:
+        """Frames per second where the request counts seconds; None where it counts frames."""
+        return self.plan.fps if self.request.time == "seconds" else None
+
     def frames(self, spec: object) -> np.ndarray:
         """Frames of the result."""
-        return frame_indices(spec, self.plan.frames, self.plan.fps if self.request.time == "seconds" else None)
+        return frame_indices(spec, self.plan.frames, self.rate)
 
     # ---- sections -----------------------------------------------------------------------------------------------
 
     def target(self, key: Key, target: Target) -> None:
         """One entry of `targets`."""
-        seconds = self.request.time == "seconds"
-        frames = moments(target.at, self.plan.frames, self.plan.fps) if seconds else self.frames(target.at)
+        frames = moments(target.at, self.plan.frames, self.rate) if self.rate else self.frames(target.at)
         pelvis = joint_index(target.joint or "pelvis")
         shared = {"key": key, "weight": target.weight, "must": target.must, "frames": frames, "joints": (pelvis,)}
         if target.pose is not None:
@@ -175,9 +179,8 @@ class _Maker:
         """`path`."""
         spec = self.request.path
         assert spec is not None
-        seconds = self.plan.fps if self.request.time == "seconds" else None
-        goals = path_goals(spec, self.plan.frames, seconds, self.plan.document.file, self.space(spec.space))
-        self.plan.goals.extend(goals)
+        space = self.space(spec.space)
+        self.plan.goals.extend(path_goals(spec, self.plan.frames, self.rate, self.plan.document.file, space))
 
     def keep(self) -> None:
         """`keep.frames`."""
@@ -217,7 +220,8 @@ class _Maker:
             key: Key = ("avoid", place)
 
             def build(spec=spec, key=key) -> None:  # type: ignore[no-untyped-def]
-                obstacle = build_obstacle(spec, self.plan.frames, self.plan.document.file, self.source.world)
+                file, space = self.plan.document.file, self.space(None)
+                obstacle = build_obstacle(spec, self.plan.frames, self.rate, file, space, self.source.world)
                 alike = (spec.safe, joint_indices(spec.joints), spec.weight, spec.must)
                 groups.setdefault(alike, []).append((key, obstacle))
 

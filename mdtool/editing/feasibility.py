@@ -155,7 +155,6 @@ def _speeds(plan: Plan, wanted: Wanted) -> list[Problem]:
 def _walls(plan: Plan) -> list[Problem]:
     problems = []
     for clear in (goal for goal in plan.goals if isinstance(goal, Clear)):
-        joint = clear.joints[0]
         standing = np.zeros((plan.frames, 1, 3)) + plan.source.way[0]
         if 0 in clear.joints and not plan.free and nearest(list(clear.obstacles), standing)[0, 0] < 0:
             message = "an obstacle covers the place where the motion starts: move it away"

@@ -29,6 +29,7 @@ from mdtool.editing.shapes import (
 from mdtool.editing.solids import ShapeSpec, SolidSpec
 from mdtool.errors import MdtoolError
 from mdtool.motion.skeleton import JOINT_NAMES, PARENTS
+from mdtool.npz_archive import open_npz
 
 _RADII = {
     "pelvis": 0.13, "spine": 0.13, "head": 0.12, "shoulder": 0.08, "hip": 0.08, "collar": 0.08, "neck": 0.06,
@@ -87,37 +88,43 @@ def nearest(obstacles: list[Obstacle], points: Any) -> Coordinate:
     return result
 
 
-def build_obstacle(spec: SolidSpec, frames: int, beside: str, world: Placement) -> Obstacle:
-    """The obstacle that a request describes, over `frames` frames.
+def build_obstacle(
+    spec: SolidSpec, frames: int, fps: float | None, beside: str, space: Placement, world: Placement
+) -> Obstacle:
+    """The obstacle that a request describes, over `frames` frames, in the space `start`.
 
     Args:
+        fps: the times of `move` are seconds at this rate; frames when None.
         beside: the request's file; paths in it may be relative to it.
-        world: from the request's space to the world of motion files, where another person is.
+        space: from the obstacle's space to `start`.
+        world: from `start` to the world of motion files, where another person is.
 
     Raises:
         MdtoolError: a file of it cannot be used.
-        ValueError: its key frames are not in order.
+        ValueError: two of its keys are at the same time.
     """
     keys = sorted(spec.move or [[0, [0.0, 0.0, 0.0]]], key=lambda key: key[0])
-    times = np.array([key[0] for key in keys], dtype=np.float64)
+    times = np.array([key[0] for key in keys], dtype=np.float64) * (fps or 1.0)
     if (np.diff(times) <= 0).any():
-        raise ValueError("two key frames of `move` are the same frame")
+        raise ValueError("two keys of `move` are at the same time")
     frame = np.arange(frames)
     places = np.array([key[1] for key in keys], dtype=np.float64)
-    shift = np.stack([np.interp(frame, times, places[:, axis]) for axis in range(3)], axis=1)
-    shape, angles = build_shape(spec, frames, beside, world), [key[2] if len(key) > 2 else 0.0 for key in keys]
+    shift = space.done(np.stack([np.interp(frame, times, places[:, axis]) for axis in range(3)], axis=1))
+    shape = build_shape(spec, frames, beside, world.after(space))
+    angles = [key[2] if len(key) > 2 else 0.0 for key in keys]
     if not any(isinstance(angle, list) for angle in angles):
-        yaws = np.unwrap(np.radians(angles))  # the shorter way round
+        yaws = np.unwrap(np.radians(angles)) + space.yaw  # the shorter way round
         return Obstacle(shape, shift, np.interp(frame, times, yaws), spec.kind)
-    turn = _turns(frame, times, [angle if isinstance(angle, list) else [angle, 0.0, 0.0] for angle in angles])
+    turns = np.array([angle if isinstance(angle, list) else [angle, 0.0, 0.0] for angle in angles], dtype=np.float64)
+    turn = _turns(frame, times, turns + np.degrees([space.yaw, 0.0, 0.0]))
     return Obstacle(shape, shift, np.unwrap(np.arctan2(turn[:, 0, 2], turn[:, 2, 2])), spec.kind, turn)
 
 
-def _turns(frame: np.ndarray, times: np.ndarray, angles: list[list[float]]) -> np.ndarray:
-    """Rotations [T, 3, 3] R_y(yaw) R_x(pitch) R_z(roll) of degrees at key times, by slerp between them."""
+def _turns(frame: np.ndarray, times: np.ndarray, angles: np.ndarray) -> np.ndarray:
+    """Rotations [T, 3, 3] R_y(yaw) R_x(pitch) R_z(roll) of degrees [n, 3] at key times, by slerp between them."""
     from scipy.spatial.transform import Rotation, Slerp
 
-    keys = Rotation.from_euler("YXZ", np.array(angles, dtype=np.float64), degrees=True)
+    keys = Rotation.from_euler("YXZ", angles, degrees=True)
     if len(times) == 1:
         return np.repeat(keys.as_matrix(), len(frame), axis=0)
     matrices: np.ndarray = Slerp(times, keys)(frame.clip(times[0], times[-1])).as_matrix()
@@ -126,6 +133,9 @@ def _turns(frame: np.ndarray, times: np.ndarray, angles: list[list[float]]) -> n
 
 def build_shape(spec: ShapeSpec, frames: int, beside: str, world: Placement) -> Shape:
     """The shape that a request describes.
+
+    Args:
+        world: from the shape's space to the world of motion files.
 
     Raises:
         MdtoolError: a file of it cannot be used.
@@ -160,14 +170,18 @@ def build_shape(spec: ShapeSpec, frames: int, beside: str, world: Placement) -> 
 
 def _grid(path: Path) -> Grid:
     try:
-        with np.load(path) as arrays:
+        with open_npz(path) as arrays:
             values, origin, cell = (np.asarray(arrays[name], np.float64) for name in ("distance", "origin", "cell"))
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, TypeError) as error:
         raise MdtoolError(
             f"{path} is no grid of distances: it needs arrays distance, origin and cell ({error})"
         ) from error
-    if values.ndim != 3 or min(values.shape) < 2 or origin.shape != (3,) or not float(cell) > 0:
-        raise MdtoolError(f"{path}: distance must be [x, y, z] with 2 points or more each, origin [3], cell above 0")
+    shaped = values.ndim == 3 and min(values.shape) > 1 and origin.shape == (3,) and cell.shape == ()
+    if not shaped or not all(np.isfinite(numbers).all() for numbers in (values, origin, cell)) or cell <= 0:
+        raise MdtoolError(
+            f"{path}: distance must be [x, y, z] with 2 points or more each, origin [3], cell one number above 0, and "
+            "all of them finite"
+        )
     return Grid(values, origin, float(cell))
 
 

@@ -13,6 +13,7 @@ from mdtool.editing.frames import in_words
 from mdtool.editing.goals import AlongLine, Clear, Goal, Places
 from mdtool.editing.obstacles import Obstacle, nearest
 from mdtool.editing.plan import Plan
+from mdtool.editing.shapes import turned
 from mdtool.motion.skeleton import JOINT_NAMES
 
 _SIDE_PX, _MARGIN_M = 640, 0.6
@@ -165,14 +166,15 @@ def _places(goal: Goal) -> np.ndarray:
     if isinstance(goal, Places) and goal.hard:
         return goal.values.reshape(-1, 3)[goal.mask.reshape(-1, 3)[:, [0, 2]].all(1)][:, [0, 2]]
     if isinstance(goal, Clear):
-        return np.concatenate([each.shift[:, [0, 2]] + _middle(each.shape) for each in goal.obstacles])
+        return np.concatenate([_middles(each) for each in goal.obstacles])
     return np.zeros((0, 2))
 
 
-def _middle(shape: object) -> np.ndarray:
-    """About where a shape is, in plan."""
+def _middles(obstacle: Obstacle) -> np.ndarray:
+    """About where an obstacle is in each frame, in plan; [T, 2]."""
+    shape = obstacle.shape
     centre = np.asarray(getattr(shape, "centre", getattr(shape, "point", np.zeros(2))), dtype=float).ravel()
-    return centre[[0, -1]] if len(centre) > 1 else np.zeros(2)
+    return obstacle.shift[:, [0, 2]] + np.stack(turned(centre[0], centre[-1], obstacle.yaw), axis=1)
 
 
 def _draw_goal(draw: ImageDraw.ImageDraw, goal: Goal, floor: _Floor, labels: _Labels) -> None:

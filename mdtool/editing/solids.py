@@ -177,7 +177,7 @@ class SolidSpec(ShapeSpec):
     move: Annotated[list[list[Any]], Field(min_length=1)] | None = None
     """[frame, [x, y, z]], [frame, [x, y, z], yaw] or [frame, [x, y, z], [yaw, pitch, roll]]: it is turned about its own
     origin (roll about z first, then pitch about x, then yaw about y; degrees) and shifted; by slerp, and linearly,
-    between these frames."""
+    between these frames, which are seconds with `time: seconds`."""
     safe: Annotated[float, BeforeValidator(_number), Field(ge=0)] = 0.10
     """Metres between the body's skin and the obstacle."""
     joints: Joints = "all"

@@ -12,6 +12,7 @@ from mdtool.editing.shapes import Ball, Block, Column, Grid, HalfSpace, Prism, S
 from mdtool.editing.solids import SolidSpec
 
 SQUARE = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+AXES = np.linspace(-1, 1, 41)
 SHAPES: dict[str, Shape] = {
     "ball": Ball(np.array([0.2, 1.0, -0.3]), 0.5),
     "pillar": Column((0.3, -0.2), 0.4),
@@ -21,6 +22,9 @@ SHAPES: dict[str, Shape] = {
     "capsule": Stick((0.0, 0.2, 0.1), (0.4, 1.0, -0.5), 0.2),
     "wall": HalfSpace(np.array([0.0, 0.0, 1.0]), np.array([0.6, 0.0, -0.8])),
     "prism": Prism(SQUARE, (0.0, 1.2)),
+    "grid": Grid(
+        Ball(np.zeros(3), 0.5).distance(*np.meshgrid(AXES, AXES, AXES, indexing="ij")), np.full(3, -1.0), 0.05
+    ),
     "union": Together("union", (Column((1.0, 0.0), 0.3), Ball(np.array([-0.5, 1.0, 0.0]), 0.4))),
     "intersect": Together("intersect", (Column((0.0, 0.0), 0.5), Ball(np.array([0.2, 1.0, 0.0]), 0.6))),
     "subtract": Together("subtract", (Block(np.array([0.0, 1.0, 0.0]), np.ones(3)), Column((0.0, 0.0), 0.5))),
@@ -46,7 +50,7 @@ def test_gradients_are_those_of_finite_differences(name: str) -> None:
         assert np.mean(off < 1e-4) > 0.99  # a few points lie on an edge, where there are two slopes
 
 
-@pytest.mark.parametrize("name", [name for name in SHAPES if name not in ("union", "intersect", "subtract")])
+@pytest.mark.parametrize("name", [name for name in SHAPES if name not in ("grid", "union", "intersect", "subtract")])
 def test_distances_are_true_distances(name: str) -> None:
     """Walking the distance along its gradient ends on the surface."""
     shape = SHAPES[name]
@@ -77,10 +81,7 @@ def test_a_point_on_an_axis_is_led_out() -> None:
 
 
 def test_a_grid_gives_back_the_distances_it_holds() -> None:
-    axes = np.linspace(-1, 1, 41)
-    x, y, z = np.meshgrid(axes, axes, axes, indexing="ij")
-    ball = Ball(np.zeros(3), 0.5)
-    grid = Grid(ball.distance(x, y, z), np.full(3, -1.0), 0.05)
+    ball, grid = Ball(np.zeros(3), 0.5), SHAPES["grid"]
     inside = np.random.default_rng(1).uniform(-0.9, 0.9, (200, 3))
     np.testing.assert_allclose(grid.distance(*inside.T), ball.distance(*inside.T), atol=0.01)
     assert at(grid, 3.0, 0.0, 0.0) == pytest.approx(2.5, abs=1e-6)
@@ -90,7 +91,7 @@ def test_a_grid_gives_back_the_distances_it_holds() -> None:
 
 
 def built(frames: int = 11, **spec: object) -> Obstacle:
-    return build_obstacle(SolidSpec.model_validate(spec), frames, "request.yaml", Placement())
+    return build_obstacle(SolidSpec.model_validate(spec), frames, None, "request.yaml", Placement(), Placement())
 
 
 def test_a_moving_obstacle_is_where_its_frame_says() -> None:
