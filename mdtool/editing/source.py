@@ -14,6 +14,7 @@ from mdtool.editing.placement import Placement, facing_of_points, stands_at
 from mdtool.errors import MdtoolError
 from mdtool.motion.motion import Motion
 from mdtool.motion.skeleton import JOINTS
+from mdtool.npz_archive import open_npz
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def at_rate(source: Source, fps: float) -> Source:
 def _points(path: Path) -> Source:
     """`joints` [T, 22 or 24, 3] in metres and `fps` of an .npz file; without hands these lie at the wrists."""
     try:
-        with np.load(path) as arrays:
+        with open_npz(path) as arrays:
             joints, fps = np.asarray(arrays["joints"], np.float64), float(arrays["fps"])
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise MdtoolError(
