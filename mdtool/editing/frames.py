@@ -13,6 +13,8 @@ import numpy as np
 
 _RANGE = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*-\s*(-?\d+(?:\.\d+)?)\s*")
 _EVERY = ("*", "all")
+_LATEST = 1e9
+"""Beyond this is no number of frames or seconds, and perhaps none that a float holds."""
 _ON_A_FRAME = 1e-3
 """Share of a frame's time within which a moment is that frame's."""
 _NAMED = {"first": 0, "last": -1}
@@ -93,23 +95,25 @@ def neighbours(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _read(item: Any) -> tuple[float, float]:
     """First and last place of one item."""
-    if isinstance(item, bool) or item is None:
-        raise ValueError(f"cannot read {item!r} as frames: {_HOW}")
-    if isinstance(item, int | float):
-        if not np.isfinite(item):
-            raise ValueError(f"a frame must be a finite number, not {item}")
-        return float(item), float(item)
-    if isinstance(item, str):
-        if item.strip() in _EVERY:
-            return 0.0, -1.0
-        if item.strip() in _NAMED:
-            return (float(_NAMED[item.strip()]),) * 2
+    places: tuple[float, ...] = ()
+    if isinstance(item, int | float) and not isinstance(item, bool):
+        places = item, item
+    elif isinstance(item, str):
+        word = item.strip()
         found = _RANGE.fullmatch(item)
-        if found:
-            return float(found[1]), float(found[2])
-        if re.fullmatch(r"-?\d+(\.\d+)?", item.strip()):
-            return float(item), float(item)
-    raise ValueError(f"cannot read {item!r} as frames: {_HOW}")
+        if word in _EVERY:
+            places = 0, -1
+        elif word in _NAMED:
+            places = _NAMED[word], _NAMED[word]
+        elif found:
+            places = float(found[1]), float(found[2])
+        elif re.fullmatch(r"-?\d+(\.\d+)?", word):
+            places = float(word), float(word)
+    if not places:
+        raise ValueError(f"cannot read {item!r} as frames: {_HOW}")
+    if not all(abs(place) < _LATEST for place in places):
+        raise ValueError(f"a frame must be a finite number below {_LATEST:g}, not {item}")
+    return float(places[0]), float(places[1])
 
 
 def _index(place: float, length: int, fps: float | None) -> int:

@@ -6,6 +6,7 @@ frame 0 and +z where the pelvis of frame 0 faces.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,7 +27,7 @@ FARTHEST_M = 50.0
 def _metres(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"must be a number in metres, not {value!r}")
-    if value != value or value in (float("inf"), float("-inf")):
+    if not abs(value) < 1e300:  # NaN, infinite, or an integer that no float holds
         raise ValueError(f"must be a finite number in metres, not {value}")
     if abs(value) > FARTHEST_M:
         raise ValueError(f"{value:g} m is out of reach: lengths are in metres, so write 150 cm as 1.5")
@@ -287,6 +288,6 @@ class EditRequest(Section):
 def resolved(path: str, beside: str) -> Path:
     """A path in a request: as it is, or beside the request's own file."""
     own = Path(path).expanduser()
-    if own.is_absolute() or own.exists():
+    if own.is_absolute() or os.path.exists(own):  # which a name too long for any file does not break
         return own
     return Path(beside).parent / own

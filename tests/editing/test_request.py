@@ -62,6 +62,26 @@ BAD: dict[str, tuple[str, str]] = {
         HEAD + "targets:\n  - {at: 3, joint: head, y: .nan}\n",
         "edit.yaml:3:26  targets[0].y  must be a finite number in metres, not nan",
     ),
+    "infinite": (
+        HEAD + "targets:\n  - {at: 3, joint: head, y: -.inf}\n",
+        "edit.yaml:3:26  targets[0].y  must be a finite number in metres, not -inf",
+    ),
+    "a length that no float holds": (
+        HEAD + f"targets:\n  - {{at: 3, joint: head, y: 1{'0' * 400}}}\n",
+        "edit.yaml:3:26  targets[0].y  must be a finite number in metres, not 1000",
+    ),
+    "a frame that no float holds": (
+        HEAD + f"targets:\n  - {{at: 1{'0' * 400}, joint: head, y: 1}}\n",
+        "edit.yaml:3:6  targets[0].at  a frame must be a finite number below 1e+09, not 1000",
+    ),
+    "a range to the end of time": (
+        HEAD + f"keep: {{frames: 0-{'9' * 400}}}\n",
+        "edit.yaml:2:8  keep.frames  a frame must be a finite number below 1e+09, not 0-9999",
+    ),
+    "a file's name that no disk holds": (
+        HEAD + f"path: {{file: {'a' * 300}}}\n",
+        "edit.yaml:2:1  path  cannot read aaa",
+    ),
     "frame outside": (
         HEAD + "targets:\n  - {at: 75, joint: head, y: 1.5}\n",
         "edit.yaml:3:5  targets[0]  frame 75 is outside the motion: it has 0 to 59",
@@ -73,6 +93,10 @@ BAD: dict[str, tuple[str, str]] = {
     "empty mask": (
         HEAD + "mask: {observed: {joints: [], frames: all}}\n",
         "edit.yaml:2:19  mask.observed.joints  the list of joints is empty: name one, or a group such as upper_body",
+    ),
+    "a mask of no frame": (
+        HEAD + "mask: {observed: {frames: []}}\n",
+        "edit.yaml:2:19  mask.observed.frames  an empty list of frames; write a frame (12), one from the end (-1), a",
     ),
     "joints that are no names": (
         HEAD + "mask: {observed: {joints: 3}}\n",
@@ -108,6 +132,10 @@ BAD: dict[str, tuple[str, str]] = {
     "obstacle over the start": (
         HEAD + "avoid:\n  - pillar: {at: [0.1, 0], radius: 0.5}\n",
         "edit.yaml:3:5  avoid[0]  an obstacle covers the place where the motion starts: move it away",
+    ),
+    "two places at once": (
+        HEAD + "avoid:\n  - {sphere: {radius: 0.2}, move: [[3, [4, 1, 4]], [9, [4, 1, 5]], [3, [5, 1, 4]]]}\n",
+        "edit.yaml:3:5  avoid[0]  two keys of `move` are at the same time",
     ),
     "too long": (HEAD + "length: 90\nkeep: {}\n", "edit.yaml:2:1  length  the model makes 60 frames at most, not 90"),
     "two shapes": (
@@ -182,7 +210,17 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines() -> None:
     assert [line.split("  ")[1] for line in problems(text)] == ["lenght", "targets[0].joint", "targets[1].at"]
 
 
-@pytest.mark.parametrize("name", ["inside an obstacle", "too fast", "below the floor", "obstacle over the start"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "inside an obstacle",
+        "too fast",
+        "below the floor",
+        "obstacle over the start",
+        "out of a limb's reach",
+        "above anybody",
+    ],
+)
 def test_force_yields_on_what_seems_infeasible(name: str) -> None:
     assert plan(BAD[name][0], force=True).warnings
     problems(BAD["contradiction"][0], force=True)
