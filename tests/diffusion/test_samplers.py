@@ -129,6 +129,20 @@ def test_inversion_gives_the_noise_back(steps: int | None) -> None:
     torch.testing.assert_close(latent, last**0.5 * answer + (1 - last) ** 0.5 * eps)
 
 
+def test_inversion_of_a_linear_denoiser_finds_the_noise() -> None:
+    """Exactly where each step is a fixed point; to first order where ε is predicted at the timestep that is left."""
+    noise = torch.linspace(-2, 2, 9, dtype=torch.float64).unsqueeze(1)
+
+    def error(betas: np.ndarray, refinements: int | None = None) -> float:
+        process = GaussianDiffusion(betas)
+        denoise = gaussian_denoiser(process)
+        again = ddim_inversion(denoise, process, ddim(denoise, process, noise), refinements=refinements)
+        return float((again - noise).abs().max())
+
+    assert error(linear_betas(50), refinements=10) < 1e-4
+    assert error(cosine_betas(250)) / error(cosine_betas(500)) == pytest.approx(2, rel=0.1)
+
+
 def test_published_single_steps() -> None:
     # x̂_0 = x / 4: the known steps from x = 0.5 at t = 50 of 100, down and up.
     process = GaussianDiffusion(cosine_betas(100))

@@ -115,6 +115,24 @@ def test_skating_below_5_cm_counts_joints_near_the_floor_of_the_clip() -> None:
     assert np.isnan(physical.low_foot_skating(positions[:1], FPS))
 
 
+def test_the_skating_of_the_published_tables_needs_a_low_toe_that_is_fast_for_a_while() -> None:
+    """Twenty steps at 20 fps, both toes 2 cm up; what counts is above 0.5 m/s now and over five steps."""
+
+    def ratio(moves: slice, metres: float, height: float = 0.02) -> float:
+        positions = np.zeros((21, 24, 3))
+        positions[:, (10, 11), 1] = 0.02
+        steps = np.zeros(20)
+        steps[moves] = metres
+        positions[1:, 10, 2] = np.cumsum(steps)
+        positions[5:7, 10, 1] = height
+        return physical.skating_ratio(positions, 20.0).ratio
+
+    assert ratio(slice(3, 9), 0.05) == pytest.approx(6 / 20)
+    assert ratio(slice(3, 9), 0.024) == 0  # 0.48 m/s
+    assert ratio(slice(3, 5), 0.05) == 0  # two steps of five: 0.4 m/s on average
+    assert ratio(slice(3, 9), 0.05, height=0.06) == pytest.approx(3 / 20)  # frames 5 and 6 are in steps 4, 5 and 6
+
+
 def test_limb_asymmetry() -> None:
     """The built-in skeleton is symmetric; a left shin longer by 3 cm is one pair of nine."""
     positions = positions_of_rest()

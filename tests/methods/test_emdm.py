@@ -61,6 +61,45 @@ def test_each_step_moves_its_own_network_only(model: dict[str, Any]) -> None:
     assert all(parameter.requires_grad for parameter in method.parameters()), "frozen for the generator's step alone"
 
 
+@pytest.mark.parametrize(("model", "passes"), [({}, 2), ({"separate_terms": True}, 3)])
+def test_one_pass_serves_both_of_the_generators_terms(model: dict[str, Any], passes: int) -> None:
+    method = made(**model)
+    calls = []
+    method.network.register_forward_pre_hook(lambda module, inputs: calls.append(torch.is_grad_enabled()))
+    method.training_step(windows(2, frames=20), step_generator(0, 0), 1, Recorder(method))
+    assert calls == [False, *[True] * (passes - 1)], "the discriminator's step needs no gradient of the generator"
+
+
+def test_a_body_that_slides_over_its_feet_is_penalised_unless_feet_are_measured_from_the_pelvis() -> None:
+    x0 = windows(1, frames=20)
+    still = made().from_motion(x0.rot6d[:, :1].expand_as(x0.rot6d), x0.root[:, :1].expand_as(x0.root))
+    sliding = still.clone()
+    sliding[:, 24, 0] += 0.05 * torch.arange(20)
+    timestep = torch.zeros(1, dtype=torch.int64)
+    errors = [
+        float(method._geometric(sliding, still, timestep, None)["foot"]) for method in (made(), made(foot_space="root"))
+    ]
+    assert errors == pytest.approx([0.05**2 / 3, 0.0], abs=1e-8)
+
+
+def test_the_discriminator_computes_in_single_precision_whatever_autocast_says() -> None:
+    method = made().eval()
+    x_t, x_next = torch.randn(2, 2, 25, 6, 20, generator=torch.Generator().manual_seed(0))
+    timestep, action = torch.tensor([0, 1]), torch.tensor([0, 2])
+    plain = method._logits(x_t, x_next, timestep, action)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(method._logits(x_t, x_next, timestep, action), plain)
+
+
+def test_defaults_are_those_of_the_released_code() -> None:
+    with torch.device("meta"):
+        method = EMDM({}, [f"action {k}" for k in range(12)], 20.0)
+    parts = [sum(p.numel() for p in part.parameters()) for part in (method.network, method.discriminator)]
+    assert parts[0] == pytest.approx(83e6, rel=0.02)
+    assert method.discriminator.fc1.in_features == 18_140
+    assert (method.process.steps, method.config.r1_gamma, method.config.r1_every) == (10, 0.02, 15)
+
+
 def test_the_penalty_is_due_at_0_15_30() -> None:
     method, due = made(), []
     original = method.discriminator_terms
@@ -138,8 +177,11 @@ def test_the_report_holds_every_timestep_and_what_the_code_does() -> None:
     assert method.training == training_mode
     for name in ("real", "fake", "adversarial", "reconstruction", "position", "velocity", "foot"):
         assert {f"{name}/t0", f"{name}/t1"} <= numbers.keys()
-    measured = {"r1/t0", "pull_ratio", "discriminator_gradient", "generator_gradient", "speed_ratio", "code_effect"}
-    assert measured - {"r1/t0"} <= numbers.keys()
+        assert all(np.isfinite(numbers[f"{name}/t{place}"]) for place in range(2))
+    for name in ("logit_real", "logit_fake", "r1"):
+        assert any(key.startswith(f"{name}/") for key in numbers), name
+    measured = {"pull_ratio", "discriminator_gradient", "generator_gradient", "speed_ratio", "code_effect"}
+    assert measured <= numbers.keys()
     assert not worries, "an illness must last for two reports"
     assert numbers["code_effect"] > 0
 
