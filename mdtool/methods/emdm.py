@@ -20,7 +20,7 @@ from mdtool.diffusion.guidance import NO_CONDITION
 from mdtool.losses.adversarial import fake_loss, r1_penalty, real_loss
 from mdtool.losses.geometric import motion_losses
 from mdtool.losses.reconstruction import masked_l2
-from mdtool.losses.symptoms import BinnedMeans, Watch, liveliness
+from mdtool.losses.symptoms import BinnedMeans, Watch, liveliness, variety
 from mdtool.methods.contract import Batch, Minimise, Optimised, Share
 from mdtool.methods.emdm_generator import EMDMGenerator
 from mdtool.methods.feature_space import CHANNELS
@@ -28,7 +28,7 @@ from mdtool.methods.seeds import sample_generators
 from mdtool.motion.features import ROWS
 from mdtool.networks.discriminator import EncoderDiscriminator, MLPDiscriminator
 
-PROBES = 16
+PROBES = 32
 """Motions made at every log to see how the training fares."""
 
 
@@ -246,8 +246,10 @@ class EMDM(EMDMGenerator):
         training = self.training
         self.eval()
         packs = self.noise(sample_generators(0, 0, len(x0))).to(x0.device)
-        numbers = liveliness(self.decode(packs, action, guidance=1.0), self.unscaled(x0))
+        made, real = self.decode(packs, action, guidance=1.0), self.unscaled(x0)
+        numbers = liveliness(made, real)
         if self.config.adversarial:
+            numbers |= variety(made, real, action if self.config.conditional else torch.zeros_like(action))
             x_T, codes, _ = self.unpack(packs)
             timestep = torch.full_like(action, self.config.diffusion_steps // 2)
             x_next = self.process.diffuse(x0, timestep, x_T).x_t

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mdtool.losses.symptoms import BinnedMeans, Watch, liveliness, symptoms
+from mdtool.losses.symptoms import BinnedMeans, Watch, liveliness, symptoms, variety
 from mdtool.motion.features import FeatureLayout
 from tests.motion.smooth_motion import smooth_clips
 
-HEALTHY = {"real": 0.5, "fake": 0.6, "code_effect": 0.2, "speed_ratio": 1.0, "jitter_ratio": 1.1, "slide_ratio": 1.2}
+HEALTHY = {
+    "real": 0.5, "fake": 0.6, "code_effect": 0.2, "speed_ratio": 1.0, "jitter_ratio": 1.1, "slide_ratio": 1.2,
+    "spread_ratio": 0.7,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -19,6 +22,7 @@ HEALTHY = {"real": 0.5, "fake": 0.6, "code_effect": 0.2, "speed_ratio": 1.0, "ji
         ({"adversarial": 5.0}, "discriminator wins"),
         ({"real": 0.6931, "fake": 0.6935}, "discriminator learns nothing"),
         ({"code_effect": 1e-5}, "code ignored"),
+        ({"spread_ratio": 0.3}, "mode collapse"),
         ({"speed_ratio": 0.5}, "static"),
         ({"jitter_ratio": 2.0}, "jitter"),
         ({"slide_ratio": 3.0}, "sliding"),
@@ -67,3 +71,14 @@ def test_liveliness_of_slow_and_shaken_motion() -> None:
     assert max(still.values()) < 1e-6
     shaken = features + 0.02 * torch.randn(features.shape, generator=torch.Generator().manual_seed(0))
     assert liveliness(shaken, features)["jitter_ratio"] > 3
+
+
+def test_variety_is_within_actions() -> None:
+    """Motions that are all the mean of their action have none, however far the means are apart."""
+    real = torch.randn(20, 25, 6, 8, generator=torch.Generator().manual_seed(0))
+    action = torch.arange(20) % 2
+    clips = torch.stack([real[action == k].mean(0) for k in range(2)])[action]
+    assert variety(real, real, action) == pytest.approx({"spread_ratio": 1.0})
+    assert variety(clips, real, action) == pytest.approx({"spread_ratio": 0.0}, abs=1e-6)
+    assert variety(clips, real, torch.zeros_like(action))["spread_ratio"] > 0.01, "apart only by their action"
+    assert variety(real, real, torch.arange(20) % 5) == {}, "fifteen windows beyond the first of their action"

@@ -186,6 +186,13 @@ def test_the_report_holds_every_timestep_and_what_the_code_does() -> None:
     assert numbers["code_effect"] > 0
 
 
+def test_the_report_tells_the_variety_where_windows_are_enough() -> None:
+    method = made()
+    for count, told in ((8, False), (24, True)):
+        method.training_step(windows(count, frames=20), step_generator(0, 0), 1, Recorder(method))
+        assert ("spread_ratio" in method.diagnose()[0]) is told
+
+
 def test_a_pack_is_x_T_codes_and_noises_in_one() -> None:
     method = made(diffusion_steps=3)
     packs = method.noise(sample_generators(0, 0, 2))
