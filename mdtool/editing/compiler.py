@@ -15,7 +15,7 @@ from mdtool.editing.frames import frame_indices, held, moments
 from mdtool.editing.goals import Bound, Clear, Near, Places, Planted, Speed, Still
 from mdtool.editing.joints import joint_index, joint_indices
 from mdtool.editing.keyposes import blend_goal, pose_goal
-from mdtool.editing.obstacles import build_obstacle
+from mdtool.editing.obstacles import Setting, build_obstacle
 from mdtool.editing.orientation import M_PER_RADIAN, Channels, Facing
 from mdtool.editing.paths import path_goals
 from mdtool.editing.placement import Placement, stands_at
@@ -215,13 +215,14 @@ class _Maker:
 
     def avoid(self) -> None:
         """`avoid`: obstacles of the same distance and joints are one union."""
-        groups: dict[tuple, list] = {}
+        plan, groups = self.plan, dict[tuple, list]()
         for place, spec in enumerate(self.request.avoid):
             key: Key = ("avoid", place)
 
             def build(spec=spec, key=key) -> None:  # type: ignore[no-untyped-def]
-                file, space = self.plan.document.file, self.space(None)
-                obstacle = build_obstacle(spec, self.plan.frames, self.rate, file, space, self.source.world)
+                file, world, seconds = plan.document.file, self.source.world, self.request.time == "seconds"
+                setting = Setting(plan.frames, plan.fps, file, world, self.space(None), seconds)
+                obstacle = build_obstacle(spec, setting)
                 alike = (spec.safe, joint_indices(spec.joints), spec.weight, spec.must)
                 groups.setdefault(alike, []).append((key, obstacle))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from mdtool.editing.shapes import (
     smallest,
     turned,
 )
-from mdtool.editing.solids import ShapeSpec, SolidSpec
+from mdtool.editing.solids import Person, ShapeSpec, SolidSpec
+from mdtool.editing.source import load_source
 from mdtool.errors import MdtoolError
 from mdtool.motion.skeleton import JOINT_NAMES, PARENTS
 from mdtool.npz_archive import open_npz
@@ -88,30 +89,37 @@ def nearest(obstacles: list[Obstacle], points: Any) -> Coordinate:
     return result
 
 
-def build_obstacle(
-    spec: SolidSpec, frames: int, fps: float | None, beside: str, space: Placement, world: Placement
-) -> Obstacle:
-    """The obstacle that a request describes, over `frames` frames, in the space `start`.
+@dataclass(frozen=True)
+class Setting:
+    """What the words for an obstacle depend on."""
 
-    Args:
-        fps: the times of `move` are seconds at this rate; frames when None.
-        beside: the request's file; paths in it may be relative to it.
-        space: from the obstacle's space to `start`.
-        world: from `start` to the world of motion files, where another person is.
+    frames: int
+    fps: float
+    beside: str
+    """The request's file; paths in it may be relative to it."""
+    world: Placement
+    """From `start` to the world of motion files, where another person is."""
+    space: Placement = field(default_factory=Placement)
+    """From the obstacle's space to `start`."""
+    seconds: bool = False
+    """Whether the times of `move` are seconds; frames otherwise."""
+
+
+def build_obstacle(spec: SolidSpec, setting: Setting) -> Obstacle:
+    """The obstacle that a request describes, in the space `start`.
 
     Raises:
         MdtoolError: a file of it cannot be used.
         ValueError: two of its keys are at the same time.
     """
     keys = sorted(spec.move or [[0, [0.0, 0.0, 0.0]]], key=lambda key: key[0])
-    times = np.array([key[0] for key in keys], dtype=np.float64) * (fps or 1.0)
+    times = np.array([key[0] for key in keys], dtype=np.float64) * (setting.fps if setting.seconds else 1.0)
     if (np.diff(times) <= 0).any():
         raise ValueError("two keys of `move` are at the same time")
-    frame = np.arange(frames)
+    frame, space = np.arange(setting.frames), setting.space
     places = np.array([key[1] for key in keys], dtype=np.float64)
     shift = space.done(np.stack([np.interp(frame, times, places[:, axis]) for axis in range(3)], axis=1))
-    shape = build_shape(spec, frames, beside, world.after(space))
-    angles = [key[2] if len(key) > 2 else 0.0 for key in keys]
+    shape, angles = build_shape(spec, setting), [key[2] if len(key) > 2 else 0.0 for key in keys]
     if not any(isinstance(angle, list) for angle in angles):
         yaws = np.unwrap(np.radians(angles)) + space.yaw  # the shorter way round
         return Obstacle(shape, shift, np.interp(frame, times, yaws), spec.kind)
@@ -131,11 +139,8 @@ def _turns(frame: np.ndarray, times: np.ndarray, angles: np.ndarray) -> np.ndarr
     return matrices
 
 
-def build_shape(spec: ShapeSpec, frames: int, beside: str, world: Placement) -> Shape:
-    """The shape that a request describes.
-
-    Args:
-        world: from the shape's space to the world of motion files.
+def build_shape(spec: ShapeSpec, setting: Setting) -> Shape:
+    """The shape that a request describes, in the obstacle's own space.
 
     Raises:
         MdtoolError: a file of it cannot be used.
@@ -161,11 +166,11 @@ def build_shape(spec: ShapeSpec, frames: int, beside: str, world: Placement) -> 
     if spec.polygon is not None:
         return Prism(np.array(spec.polygon.corners), (spec.polygon.low, spec.polygon.high))
     if spec.voxels is not None:
-        return _grid(resolved(spec.voxels.file, beside))
+        return _grid(resolved(spec.voxels.file, setting.beside))
     if spec.person is not None:
-        return _person(resolved(spec.person.file, beside), spec.person.clip, spec.person.radius, frames, world)
+        return _person(spec.person, setting)
     parts = {"union": spec.union, "intersect": spec.intersect, "subtract": spec.subtract}[spec.kind] or []
-    return Together(spec.kind, tuple(build_shape(part, frames, beside, world) for part in parts))
+    return Together(spec.kind, tuple(build_shape(part, setting) for part in parts))
 
 
 def _grid(path: Path) -> Grid:
@@ -185,18 +190,15 @@ def _grid(path: Path) -> Grid:
     return Grid(values, origin, float(cell))
 
 
-def _person(path: Path, clip: int, radius: float, frames: int, world: Placement) -> Together:
+def _person(person: Person, setting: Setting) -> Together:
     """Capsules around the bones of another motion, which holds its last pose when it is shorter."""
-    from mdtool.motion.file import read_motions
-
-    motions = read_motions(path)
-    motions.require_clips([clip], str(path))
-    joints = world.undone(motions[clip].positions().astype(np.float64))
-    joints = held(joints, np.arange(frames))
+    other = load_source(resolved(person.file, setting.beside), person.clip, None, setting.fps, False)
+    joints = setting.world.after(setting.space).undone(other.world.done(other.positions))
+    joints = held(joints, np.arange(setting.frames))
     bones = [(parent, joint) for joint, parent in enumerate(PARENTS) if parent >= 0]
 
     def places(joint: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         x, y, z = (joints[:, joint, axis, None] for axis in range(3))
         return x, y, z
 
-    return Together("union", tuple(Stick(places(a), places(b), radius) for a, b in bones))
+    return Together("union", tuple(Stick(places(a), places(b), person.radius) for a, b in bones))

@@ -11,14 +11,15 @@ import yaml
 
 from mdtool.editing.goals import Clear
 from mdtool.editing.marking import marks
-from mdtool.editing.obstacles import build_obstacle
+from mdtool.editing.obstacles import Setting, build_obstacle
 from mdtool.editing.placement import Placement
 from mdtool.editing.preview import write_preview
 from mdtool.editing.solids import SolidSpec
 from mdtool.editing.source import Source
 from mdtool.motion.file import write_motions
+from mdtool.motion.motion import Motion, MotionSet
 from tests.editing.test_request import FRAMES, HEAD, plan, problems, source
-from tests.motion.smooth_motion import smooth_clips
+from tests.motion.smooth_motion import smooth_clips, smooth_motion
 
 
 def elsewhere() -> Source:
@@ -49,7 +50,7 @@ def test_in_the_space_world_an_obstacle_stands_where_the_file_would_have_it(
     (goal,) = made.goals
     assert isinstance(goal, Clear)
     points = np.random.default_rng(0).uniform([-2, 0, -6], [10, 2, 6], (FRAMES, 30, 3))
-    there = build_obstacle(SolidSpec.model_validate(spec), FRAMES, None, "edit.yaml", Placement(), Placement())
+    there = build_obstacle(SolidSpec.model_validate(spec), Setting(FRAMES, 20.0, "edit.yaml", Placement()))
     found = goal.obstacles[0].distance(made.source.world.undone(points))
     np.testing.assert_allclose(found, there.distance(points), atol=1e-6)
     write_preview(tmp_path / "plan.png", made)
@@ -69,6 +70,16 @@ def test_an_obstacle_moves_by_seconds_where_the_request_counts_them() -> None:
     )
     np.testing.assert_allclose(by_seconds, by_frames)
     np.testing.assert_allclose(by_frames[[0, 30, 59], 0], [5, 7, 9])
+
+
+def test_another_person_walks_at_the_rate_of_their_file(tmp_path: Path) -> None:
+    rot6d, root = smooth_motion(2 * FRAMES, 3)
+    other = Motion(rot6d, root, 40.0)
+    write_motions(tmp_path / "other.h5", MotionSet.from_clips([other]))
+    spec = SolidSpec.model_validate({"person": {"file": str(tmp_path / "other.h5"), "radius": 0.1}})
+    person = build_obstacle(spec, Setting(FRAMES, 20.0, "edit.yaml", Placement()))
+    wrists = other.positions()[::2, 20:22].astype(float)
+    np.testing.assert_allclose(person.distance(wrists)[:-1], -0.1, atol=2e-3)
 
 
 GRID = {"distance": np.ones((2, 3, 4)), "origin": np.array([5.0, 0, 5]), "cell": np.array(0.1)}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mdtool.editing.obstacles import JOINT_RADII, Obstacle, build_obstacle, nearest
+from mdtool.editing.obstacles import JOINT_RADII, Obstacle, Setting, build_obstacle, nearest
 from mdtool.editing.placement import Placement
 from mdtool.editing.shapes import Ball, Block, Column, Grid, HalfSpace, Prism, Shape, Stick, Together
 from mdtool.editing.solids import SolidSpec
@@ -91,7 +91,7 @@ def test_a_grid_gives_back_the_distances_it_holds() -> None:
 
 
 def built(frames: int = 11, **spec: object) -> Obstacle:
-    return build_obstacle(SolidSpec.model_validate(spec), frames, None, "request.yaml", Placement(), Placement())
+    return build_obstacle(SolidSpec.model_validate(spec), Setting(frames, 20.0, "request.yaml", Placement()))
 
 
 def test_a_moving_obstacle_is_where_its_frame_says() -> None:
