@@ -266,7 +266,7 @@ class _Maker:
         if name == "world":
             return back
         if name == "current":
-            raise ValueError("`space: current` is for places of joints: it has no axes of its own")
+            raise ValueError("`space: current` has no axes of its own: write it in the targets that it is for")
         frame = int(frame_indices(int(name.removeprefix("pelvis@")), len(self.source))[0])
         if self.source.motion is None:
             raise ValueError(f"`space: {name}` needs an input with rotations")

@@ -137,6 +137,10 @@ BAD: dict[str, tuple[str, str]] = {
         HEAD + "avoid:\n  - {sphere: {radius: 0.2}, move: [[3, [4, 1, 4]], [9, [4, 1, 5]], [3, [5, 1, 4]]]}\n",
         "edit.yaml:3:5  avoid[0]  two keys of `move` are at the same time",
     ),
+    "an obstacle where the input is": (
+        HEAD + "space: current\navoid:\n  - sphere: {radius: 0.5}\n",
+        "edit.yaml:4:5  avoid[0]  `space: current` has no axes of its own: write it in the targets that it is for",
+    ),
     "too long": (HEAD + "length: 90\nkeep: {}\n", "edit.yaml:2:1  length  the model makes 60 frames at most, not 90"),
     "two shapes": (
         HEAD + "avoid:\n  - {pillar: {radius: 1}, wall: {at: [0, 0, 1], normal: [0, 0, -1]}}\n",
