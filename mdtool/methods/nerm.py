@@ -247,15 +247,19 @@ class NeRM(FieldStage, FieldMethod):
         return self.field.hidden(coordinate, latents, rate, spacing)
 
     def _asked(self, latents: Tensor, times_s: Tensor, fps: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
-        """(coordinates [B or 1, T], rates [B], spacings [B]) as the field takes them."""
+        """(coordinates [B or 1, T], rates [B], spacings [B]) as the field takes them.
+
+        An instant that is asked for twice brings the others no closer.
+        """
         times_s = times_s.to(latents.device, torch.float64)
         times_s = times_s if times_s.dim() == 2 else times_s.unsqueeze(0)
         coordinate = seconds_to_coordinate(times_s, self.axis_s).float()
         rate = torch.full((len(latents),), float(fps), device=latents.device)
-        if fps > 0 or coordinate.shape[1] < 2:
+        distinct = coordinate.unique(dim=1)
+        if fps > 0 or distinct.shape[1] < 2:
             spacing = spacing_of(torch.full_like(rate, fps if fps > 0 else self.fps), self.axis_s)
         else:
-            spacing = spacing_between(coordinate).expand(len(latents))
+            spacing = spacing_between(distinct).expand(len(latents))
         return coordinate, rate, spacing
 
     def decode(self, noise: Tensor, action: Tensor | None, **options: object) -> Tensor:

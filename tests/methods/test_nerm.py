@@ -13,7 +13,6 @@ from mdtool.config import TrainConfig, load_preset
 from mdtool.methods.contract import Method
 from mdtool.methods.nerm import NeRM
 from mdtool.methods.seeds import sample_generators
-from mdtool.methods.timeline import lift, window_starts
 from mdtool.motion.kinematics import positions_of
 from mdtool.motion.motion import TRAIN, Motion, MotionSet
 from mdtool.motion.resample import resample_at
@@ -227,7 +226,7 @@ def test_the_field_makes_do_with_its_share_of_the_batch() -> None:
 
 def test_a_fitted_latent_comes_back_through_the_noise() -> None:
     """Decode, fit, invert, decode again: the DDIM round trip costs less than 1e-2 of the latents' size."""
-    method = nerm(sample_steps=50, fit_steps=1)
+    method = nerm(sample_steps=50, diffusion_steps=1000, fit_steps=1)
     torch.manual_seed(2)
     z = torch.randn(4, 32)
     label = torch.tensor([0, 1, 2, 0])
@@ -251,23 +250,6 @@ def test_the_rate_is_all_that_it_changes() -> None:
         told = method.poses(latent, times_s, fps=60.0)
     assert torch.equal(plain[..., 0], plain[..., 2])
     assert not torch.equal(plain, told)
-
-
-def test_windows_cover_the_time_asked_for() -> None:
-    assert window_starts(4.0, 4.0) == [0.0]
-    assert window_starts(4.0, 4.1) == [0.0, 3.5]
-    for seconds in (7.5, 7.6, 30.0):
-        starts = window_starts(4.0, seconds)
-        assert starts[-1] + 4.0 >= seconds > starts[-1] + 0.5
-
-
-def test_lifting_keeps_place_heading_and_length() -> None:
-    clip = recording(30.0, 6.0, 2)
-    clip = replace(clip, root=clip.root + np.array([3.0, 0.0, -2.0], np.float32))
-    lifted = lift(clip, nerm(fit_steps=30), np.arange(361) / 60)
-    assert len(lifted) == 361
-    # An untrained field knows no poses, but it stands where the recording stands.
-    assert np.linalg.norm(lifted.root[0, [0, 2]] - clip.root[0, [0, 2]]) < 1.5
 
 
 @pytest.mark.parametrize("settings", [{"variational": False}, {"lambda_position": 1.0}], ids=str)
@@ -302,3 +284,16 @@ def test_integrated_waves_are_averaged_over_the_spacing_of_the_instants_asked_fo
     plain = nerm(integrated=False, time_encoding="fourier", linear_path=False).eval()
     with torch.no_grad():
         torch.testing.assert_close(plain.poses(latents, slow), plain.poses(latents, fast)[..., ::10][..., :10])
+
+
+def test_an_instant_asked_for_twice_changes_no_other() -> None:
+    """Also not with integrated waves, whose width is the spacing of the instants."""
+    method = nerm(integrated=True, time_encoding="fourier").eval()
+    latents = torch.randn(2, method.config.latent, generator=torch.Generator().manual_seed(0))
+    times_s = torch.arange(10, dtype=torch.float64) / 10
+    order = torch.tensor([3, 9, 0, *range(10), 9, 9, 9])
+    with torch.no_grad():
+        once, again = method.poses(latents, times_s), method.poses(latents, times_s[order])
+        torch.testing.assert_close(again, once[..., order], atol=1e-5, rtol=0)
+        single, apart = method.poses(latents, times_s[:1]), method.poses(latents, times_s[[0, 0]])
+    torch.testing.assert_close(apart, single.expand_as(apart), atol=1e-5, rtol=0)
