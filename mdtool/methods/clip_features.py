@@ -109,6 +109,7 @@ def jerk_power(joints: Tensor, fps: Tensor) -> Tensor:
 def _band_power(vectors: Tensor, fps: Tensor) -> Tensor:
     """Mean square length [B, bands] of vectors [B, T, 24, 3] at rates [B], by frequency."""
     frames = vectors.shape[1]
-    power = torch.fft.rfft(vectors, dim=1).abs().square().sum(-1).mean(-1) * (2 / frames**2)
+    power = torch.fft.rfft(vectors, dim=1).abs().square().sum(-1).mean(-1) / frames**2
+    power[:, 1 : (frames + 1) // 2] *= 2  # a wave is there at its negative frequency too; the mean is not
     hz = torch.arange(power.shape[1], device=vectors.device) * fps.unsqueeze(1) / frames
     return torch.stack([(power * ((hz >= low) & (hz < high))).sum(1) for low, high in BANDS], dim=1)

@@ -16,8 +16,10 @@ from mdtool.evaluation import rates
 from mdtool.evaluation.distribution import fid
 from mdtool.evaluation.rates import clip_fid, clips_at
 from mdtool.methods.clip_features import BANDS, ClipFeatures, clip_joints, jerk_power, log_spectrum
+from mdtool.motion.joining import Stance, placed
 from mdtool.motion.motion import TEST, TRAIN, Motion, MotionSet
 from mdtool.motion.resample import resample
+from mdtool.motion.rotations import axis_angle_to_matrix
 from mdtool.training.loop import Trainer
 from mdtool.training.sequences import SequenceSource
 from tests.methods.test_nerm import nerm, recording
@@ -106,6 +108,88 @@ def test_a_band_hears_its_own_frequencies() -> None:
     slow = clip_joints(torch.from_numpy(clip.rot6d[None, ::6]), torch.from_numpy(clip.root[None, ::6]))
     silent = log_spectrum(slow, torch.tensor([20.0]))[0]
     assert silent[4] == pytest.approx(np.log(1e-3), abs=1e-5)
+
+
+@pytest.mark.parametrize("frames", [63, 64])
+def test_the_bands_share_out_the_mean_square(frames: int) -> None:
+    """A steady walk of 1 m/s is 1 m/s in the lowest band, and all bands together are the mean square of the vectors."""
+    fps = torch.tensor([60.0])
+    walk = torch.zeros(1, frames + 1, 24, 3)
+    walk[..., 2] = torch.arange(frames + 1)[:, None] / 60
+    spectrum = log_spectrum(walk, fps)[0].exp()
+    assert spectrum.tolist() == pytest.approx([1, 1e-3, 1e-3, 1e-3, 1e-3], rel=1e-3)
+    joints = torch.randn(1, frames + 3, 24, 3, generator=torch.Generator().manual_seed(0))
+    jerk = joints.diff(n=3, dim=1) * 60**3
+    assert float(jerk_power(joints, fps).sum()) == pytest.approx(float(jerk.square().sum(-1).mean()), rel=1e-4)
+
+
+def test_where_a_clip_stands_and_faces_changes_no_feature(extractor: ClipFeatures) -> None:
+    clips = [lively(seed) for seed in range(4)]
+    elsewhere = Stance(axis_angle_to_matrix(torch.tensor([[0.0, 2.0, 0.0]])).float(), torch.tensor([[3.0, 0.0, -5.0]]))
+    moved = []
+    for clip in clips:
+        rot6d, root = placed(torch.from_numpy(clip.rot6d)[None], torch.from_numpy(clip.root)[None], elsewhere)
+        moved.append(replace(clip, rot6d=rot6d[0].numpy(), root=root[0].numpy()))
+    found = [clips_at(some, 120.0, extractor, 40, np.random.default_rng(0)) for some in (clips, moved)]
+    for name in ("features", "spectrum"):
+        one, other = (getattr(some, name) for some in found)
+        np.testing.assert_allclose(one, other, atol=1e-3 * np.abs(one).max())
+
+
+def test_a_rate_counts_the_recordings_that_are_as_fast(extractor: ClipFeatures) -> None:
+    """And what is made beside them is as long as each of them, at that rate."""
+    method, made = nerm(axis_s=2.0), []
+
+    def sample(labels: list[int], seed: int, fps: float, frames: int) -> list[Motion]:
+        made.append((len(labels), fps, frames))
+        return [resample(lively(k), fps) for k in range(len(labels))]
+
+    generator: Any = SimpleNamespace(conditional=False, sample=sample, method=method)
+    slow, short = [resample(lively(k), 40.0) for k in range(4)], [lively(k).slice(0, 150) for k in range(5)]
+    recordings = MotionSet.from_clips([*slow, *short])
+    rows = clip_fid(generator, recordings, extractor, [20.0, 40.0, 60.0, 120.0], 40)
+    assert [row["recordings"] for row in rows] == [4, 9, 5, 5], "1.25 s at 20 fps hold no 32 poses"
+    assert made == [(4, 20.0, 41), (9, 40.0, 81), (5, 60.0, 121), (5, 120.0, 241)]
+    fast = rates._made(generator, short, 120.0, FRAMES, 0)
+    assert [len(motion) for motion in fast] == [150] * 5
+
+
+def test_reconstruction_tells_apart_what_is_seen_what_is_between_and_what_the_rate_changes() -> None:
+    """The linear path knows its motions, and slerp between even frames has its own error; metres."""
+    method = nerm(
+        axis_s=2.0, hold_last=False, encoder_steps=0, native_from=0, time_encoding="fourier", frequencies=32,
+        frequency_scale=3.0, linear_path=True, by_reach=True, fit_steps=1, fit_lr=1e-6,
+    )  # fmt: skip
+    clips = [replace(recording(60.0, 2.0, seed), name=f"clip {seed}") for seed in range(6)]
+    motions = MotionSet.from_clips(clips, ACTIONS)
+    source = SequenceSource(method, motions, TRAIN, 8, 0)
+    method.meet(source)
+    method.fit_statistics(source.random)
+    learnt = rates.learnt_latents(method.eval(), motions)
+    (row,) = rates.reconstruction(method, motions, TRAIN, [60.0], 6, learnt=learnt)
+    assert row["recordings"] == 6
+    assert 0 < row["learnt_m"] < 0.01
+    assert 0 < row["mpjpe_m"] < 0.01
+    assert 0 < row["held_out_m"] < 0.015
+    pieces = source.pieces
+    drawn = [
+        rates.joint_distance(resample(resample(piece, 30.0), 60.0).positions()[1::2], piece.positions()[1:-1:2])
+        for piece in pieces
+    ]
+    assert row["held_out_slerp_m"] == pytest.approx(np.mean(drawn), rel=1e-4)
+    assert row["s_consistency_m"] == 0, "layers that begin as a correction of 0 hear no rate"
+    with torch.no_grad():
+        method.field.pose.weight += 0.01 * torch.randn_like(method.field.pose.weight)
+    (row,) = rates.reconstruction(method, motions, TRAIN, [60.0], 6, learnt=learnt)
+    times_s = np.arange(121) / 60
+    told = [
+        rates.joint_distance(*(rates.positions_at(method, latent, times_s, fps) for fps in (20.0, 60.0)))
+        for latent in (rates._fit(method, piece, times_s, slice(None)) for piece in pieces)
+    ]
+    assert row["s_consistency_m"] == pytest.approx(np.mean(told), rel=1e-4)
+    assert row["s_consistency_m"] > 1e-4
+    (untaught,) = rates.reconstruction(method, motions, TRAIN, [60.0], 6)
+    assert untaught["learnt_m"] is None
 
 
 @pytest.mark.parametrize(("action", "told"), [("climb", "of the action 'climb'"), ("", "without an action")])
