@@ -29,7 +29,19 @@ def test_linear_schedule_spans_the_same_noise_for_any_number_of_steps() -> None:
     np.testing.assert_allclose(linear_betas(100, scale=0.5), linear_betas(100) / 2, rtol=1e-12)
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+def test_scaled_linear_schedule_has_the_published_values() -> None:
+    """Linear in √β from 8.5e-4 to 0.012, as of latent diffusion; linear in β it would end at ᾱ = 0.0016."""
+    beta = betas("scaled-linear", 1000)
+    np.testing.assert_allclose(beta[[0, -1]], [8.5e-4, 0.012], rtol=1e-12)
+    np.testing.assert_allclose(np.diff(np.sqrt(beta)), np.diff(np.sqrt(beta)).mean(), rtol=1e-9)
+    signal = np.cumprod(1 - beta)
+    assert signal[-1] == pytest.approx(0.0047, abs=5e-5)
+    assert np.sqrt(signal[-1]) == pytest.approx(0.068, abs=5e-4)
+    noise = np.sqrt(1 / signal - 1)
+    np.testing.assert_allclose(noise[[0, -1]], [0.029, 14.6], rtol=0.01)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "scaled-linear"])
 def test_signal_falls_and_every_beta_is_a_variance(schedule: str) -> None:
     beta = betas(schedule, 64)
     assert beta.dtype == np.float64

@@ -14,6 +14,7 @@ from mdtool.networks.implicit import (
     RateEncoding,
     TimeBasis,
     seconds_to_coordinate,
+    spacing_between,
     spacing_of,
 )
 
@@ -27,12 +28,15 @@ def test_coordinates_go_there_and_back() -> None:
     time_s = torch.linspace(0, 9.8, 1001, dtype=torch.float64)
     coordinate = seconds_to_coordinate(time_s, 10.0)
     torch.testing.assert_close(coordinate, time_s / 5 - 1, atol=1e-12, rtol=0)
+    torch.testing.assert_close((coordinate + 1) * 10.0 / 2, time_s, atol=1e-9, rtol=0)
     assert coordinate[0] == -1
     # Frame j of rate s lies at -1 + j Δ, and m poses span m Δ = 2 m / (s l).
     frame = torch.arange(40, dtype=torch.float64)
     spacing = spacing_of(torch.tensor(119.88, dtype=torch.float64), 10.0)
     torch.testing.assert_close(seconds_to_coordinate(frame / 119.88, 10.0), -1 + frame * spacing, atol=1e-9, rtol=0)
-    assert float(spacing) * 40 == pytest.approx(2 * 40 / (119.88 * 10))
+    clip = seconds_to_coordinate(frame[None] / 119.88, 10.0)
+    assert float(spacing_between(clip)) == float(spacing_between(clip.flip(1))) == pytest.approx(float(spacing))
+    assert float(clip[0, -1] - clip[0, 0] + spacing) == pytest.approx(2 * 40 / (119.88 * 10))
 
 
 @pytest.mark.parametrize("encoding", ["none", "fourier", "cca", "cca_random"])
