@@ -73,7 +73,7 @@ def recording(frames: int, fps: float) -> Motion:
     return Motion(rot6d, root, fps)
 
 
-@pytest.mark.parametrize(("fps", "every"), [(120.0, 6), (59.0, 2), (150.0, 7), (250.0, 12), (20.0, 1)])
+@pytest.mark.parametrize(("fps", "every"), [(120.0, 6), (119.88, 5), (59.0, 2), (150.0, 7), (250.0, 12), (20.0, 1)])
 def test_both_ways_to_20_fps(fps: float, every: int) -> None:
     """The same span of time, once as HumanML3D labels it and once at a true 20 fps."""
     whole, segment = recording(int(20 * fps), fps), Segment("x", 10, 110, "000000", "train")

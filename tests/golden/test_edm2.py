@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mdtool.diffusion.edm import Churn, Denoiser, Preconditioning, heun, sigma_grid
 from mdtool.diffusion.guidance import autoguided
+from mdtool.losses.balanced import balanced_losses
 from mdtool.networks.magnitude import MPFourier, MPWeight, double, halve, mp_cat, mp_silu, mp_sum, normalised
 from mdtool.training.optim import inverse_sqrt_rate
 from tests.golden.tiny_denoiser import Golden, assert_close, tensors
@@ -147,12 +148,18 @@ def test_learning_rate(
 
 
 def test_loss(golden: Golden) -> None:
-    """EDM2's loss with the golden fake network: λ / e^u · error² + u, per element."""
+    """EDM2's loss with the golden fake network: λ / e^u · error² + u, each element a group of its own."""
     g = tensors(golden("edm2"))
     for name, mean, std, sigma_data in (("loss_default", -0.4, 1.0, 0.5), ("loss_balanced", 0.0, 1.4, 1.0)):
         images, sigma = g[f"{name}/images"], g[f"{name}/sigma"]
         assert_close((g[f"{name}/rnd_normal"] * std + mean).exp(), sigma, atol=0, rtol=1e-5)
         noisy = images + sigma * g[f"{name}/noise"]
         denoised, u = 0.8 * noisy / (1 + sigma**2), 0.25 * sigma.log() - 0.1
-        loss = Preconditioning(sigma_data).weight(sigma) / u.exp() * (denoised - images).square() + u
-        assert_close(loss, g[f"{name}/loss"], atol=1e-6, rtol=1e-5)
+        squared = (denoised - images).square()
+        weight, each = (
+            value.expand_as(squared).reshape(-1, 1) for value in (Preconditioning(sigma_data).weight(sigma), u)
+        )
+        found = balanced_losses(squared.reshape(-1, 1), weight, each, torch.ones(1), torch.ones(1), "edm2")
+        expected = g[f"{name}/loss"].flatten()
+        assert_close(found.uncertainty, expected, atol=1e-6, rtol=1e-5)
+        assert_close(found.denoising + each[:, 0], expected, atol=1e-6, rtol=1e-5)

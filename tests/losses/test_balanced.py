@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mdtool.diffusion.edm import Preconditioning
-from mdtool.losses.balanced import balanced_losses
+from mdtool.losses.balanced import balance_factor, balanced_losses
 from mdtool.motion.feature_groups import GROUPS, GroupNormaliser
 
 SIZES = torch.tensor([float(group.size) for group in GROUPS])
@@ -42,8 +42,21 @@ SIGMAS = torch.logspace(-2, 1.3, 12)
     ("balance", "most", "least"), [("consistent", 1.1, 1.0), ("literal", 100.0, 20.0), ("edm2", 4.0, 1.5)]
 )
 def test_every_noise_level_counts_alike(balance: str, most: float, least: float) -> None:
-    per_level = gradients(SIGMAS, balance, WEIGHTS).mean(1)
-    assert least <= float(per_level.max() / per_level.min()) <= most
+    per_level = gradients(SIGMAS, balance, WEIGHTS)
+    assert len(SIGMAS) == 12
+    for group in per_level.T:
+        assert least <= float(group.max() / group.min()) <= most
+
+
+def test_factors_have_their_closed_form_and_bounds() -> None:
+    """λ, λ / e^u, √(λ / e^u) and λ / √e^u, of u between -12 and 5."""
+    weight, u = torch.tensor([[0.5], [4.0]]), torch.tensor([[-1.0, 2.0], [0.3, -3.0]])
+    closed = {"edm": weight.expand(2, 2), "edm2": weight / u.exp(), "consistent": weight / (u / 2).exp()}
+    closed["literal"] = (weight / u.exp()) ** 0.5
+    far = torch.tensor([[-40.0, 40.0], [-12.0, 5.0]])
+    for balance, expected in closed.items():
+        torch.testing.assert_close(balance_factor(balance, weight, u), expected)  # type: ignore[arg-type]
+        assert torch.equal(balance_factor(balance, weight[:1], far[:1]), balance_factor(balance, weight[:1], far[1:]))  # type: ignore[arg-type]
 
 
 def test_every_group_counts_alike() -> None:

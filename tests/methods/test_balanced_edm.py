@@ -52,15 +52,35 @@ def features(method: BalancedEDM, batch: Batch) -> Tensor:
     return method.with_betas(method.from_motion(batch.rot6d, batch.root), batch.betas)
 
 
-def test_magnitudes_of_what_the_network_sees() -> None:
-    method = fitted()
+@pytest.mark.parametrize(("where", "weighted"), [("both", True), ("input", True), ("loss", False), ("off", False)])
+def test_magnitudes_of_what_the_network_sees(where: str, weighted: bool) -> None:
+    """w_k in each group and 1 in all together, or 1 in each, whatever the noise."""
+    method = fitted(dimension_weights=where).eval()
     x0 = method.normaliser(features(method, source(method, clips()).random(512)))
-    rng = torch.Generator().manual_seed(0)
+    rng, seen = torch.Generator().manual_seed(0), []
+    method.network.register_forward_pre_hook(lambda network, given: seen.append(given[0]))
+    expected = method.normaliser.weights() if weighted else torch.ones(4)
     for sigma in (0.05, 1.0, 20.0):
-        noisy = x0 + sigma * torch.randn(x0.shape, generator=rng)
-        seen = method.precondition.input(torch.tensor(sigma)) * noisy
-        for group in GROUPS:
-            assert abs(float(magnitude(seen[:, group.channels])) - 1) < 0.02, (group.name, sigma)
+        with torch.no_grad():
+            method._denoise(x0 + sigma * torch.randn(x0.shape, generator=rng), torch.full((len(x0),), sigma))
+        for group, wanted in zip(GROUPS, expected, strict=True):
+            assert abs(float(magnitude(seen[-1][:, group.channels]) / wanted) - 1) < 0.02, (group.name, sigma)
+        assert abs(float(magnitude(seen[-1])) - 1) < 0.02
+
+
+def test_sampling_starts_around_the_mean_of_the_normalised_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or around 0; a denoiser that returns what it is given leaves x where it starts, and inversion comes back."""
+    for mean in (True, False):
+        method = fitted(start_mean=mean)
+        normalised = method.normaliser(features(method, source(method, clips()).random(4096)))
+        torch.testing.assert_close(method.start[:, 0], normalised.mean((0, 2)), atol=1e-5, rtol=1e-5)
+        assert float(method.start[:132].square().mean()) > 0.5, "most of a rotation's magnitude is in its mean"
+        monkeypatch.setattr(method, "_denoise", lambda x, sigma, action=None: x)
+        noise = method.noise(sample_generators(0, 0, 2), 32)
+        made = method.decode(noise, None)
+        begin = method.normaliser(made) - 80 * noise
+        torch.testing.assert_close(begin, (mean * method.start).expand_as(begin), atol=1e-3, rtol=0)
+        torch.testing.assert_close(method.invert(made, None), noise, atol=1e-4, rtol=0)
 
 
 def test_statistics_are_those_of_the_training_clips_as_they_are() -> None:
@@ -266,6 +286,7 @@ def test_sizes_of_the_presets(preset: str, millions: float) -> None:
     with torch.device("meta"):
         method = BalancedEDM(load_preset(preset)["model"], [], 20.0)
     assert method.describe().parameters / 1e6 == pytest.approx(millions, abs=0.01)
+    assert method.describe().network_calls == 31
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,21 @@ def test_magnitudes_are_one() -> None:
         torch.testing.assert_close(one, torch.ones_like(one), atol=1e-5, rtol=0)
 
 
+def test_z_scores_by_element_and_by_group() -> None:
+    """plain_z: every element its own mean and deviation. hml_z: its own mean, its group's average deviation."""
+    x = features() + torch.linspace(0.9, 1.1, CHANNELS).unsqueeze(1)
+    elements = x.transpose(0, 1).flatten(1)
+    mean, deviation = elements.mean(1), elements.std(1, correction=0)
+    for kind in ("plain_z", "hml_z"):
+        normaliser = GroupNormaliser(kind)  # type: ignore[arg-type]
+        normaliser.fit(x)
+        torch.testing.assert_close(normaliser.offset[:, 0], mean, atol=1e-5, rtol=1e-5)
+        for group in GROUPS:
+            own = deviation[group.channels]
+            expected = own.mean().expand_as(own) if kind == "hml_z" else torch.where(own > 1e-3, own, 1.0)
+            torch.testing.assert_close(normaliser.scale[group.channels, 0], expected, atol=1e-5, rtol=1e-4)
+
+
 def test_noise_turns_every_joint_by_sigma_radians() -> None:
     rng = torch.Generator().manual_seed(1)
     turns = axis_angle_to_matrix(torch.randn(20_000, 3, generator=rng, dtype=torch.float64))
