@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,8 +19,8 @@ def network(labels: int = 0, norm: Norm = "pixel") -> UNet1d:
     )
 
 
-def magnitudes(unet: UNet1d) -> dict[str, float]:
-    """Root mean square of every block's output for input of magnitude 1."""
+def magnitudes(unet: UNet1d, run: Callable[[], object] | None = None) -> dict[str, float]:
+    """Root mean square of every block's output in `run`; for input of magnitude 1 when not given."""
     found: dict[str, float] = {}
 
     def record(name: str):  # type: ignore[no-untyped-def]
@@ -30,7 +32,10 @@ def magnitudes(unet: UNet1d) -> dict[str, float]:
     blocks = [(name, module) for name, module in unet.named_modules() if isinstance(module, Block)]
     handles = [module.register_forward_hook(record(name)) for name, module in blocks]
     rng = torch.Generator().manual_seed(1)
-    unet(torch.randn(8, 12, 32, generator=rng), torch.randn(8, generator=rng))
+    if run is None:
+        unet(torch.randn(8, 12, 32, generator=rng), torch.randn(8, generator=rng))
+    else:
+        run()
     for handle in handles:
         handle.remove()
     return found

@@ -1,4 +1,4 @@
-"""What balanced EDM is for: gradients of one length at every noise level, of the output by group and of the weights."""
+"""What balanced EDM keeps at one scale: gradients at every noise level, and activations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from mdtool.methods.balanced_edm import BalancedEDM
 from mdtool.methods.seeds import step_generator
 from mdtool.motion.feature_groups import GROUPS
 from mdtool.training.loop import Trainer
-from tests.methods.test_balanced_edm import clips, fitted, source
+from tests.methods.test_balanced_edm import clips, features, fitted, source
+from tests.networks.test_unet1d import magnitudes
 
 LEVELS = torch.logspace(-2, 1.3, 12)
 BATCH = 8
@@ -41,14 +42,13 @@ class Lengths(NamedTuple):
     """With respect to all weights [levels]."""
 
 
-@pytest.fixture(scope="module")
-def begun() -> BalancedEDM:
-    """A network that has begun to learn."""
+def taught(steps: int) -> BalancedEDM:
+    """A small network after so many steps of learning clips of 32 frames."""
     method = fitted(frames=32, several_lengths=False, mirror=0.0, uncertainty_warmup=60)
-    trainer = Trainer(method, source(method, clips(), BATCH), TrainConfig(steps=60, batch=BATCH, lr=1e-2),
-                      torch.device("cpu"))  # fmt: skip
+    config = TrainConfig(steps=max(steps, 20), batch=BATCH, lr=1e-2, lr_final=0.0, warmup_steps=20, adam_beta2=0.99)
+    trainer = Trainer(method, source(method, clips(), BATCH), config, torch.device("cpu"))
     method.train()
-    while trainer.step < 60:
+    while trainer.step < steps:
         trainer.train_step()
     return method.eval()
 
@@ -81,15 +81,35 @@ def ratio(by_level: Tensor) -> float:
     return float(by_level.max() / by_level.min())
 
 
-def test_consistent_gradients_are_of_one_length_where_others_are_not(begun: BalancedEDM) -> None:
+def test_consistent_gradients_are_of_one_length_where_others_are_not() -> None:
     """Of the output at most 3 between any two levels and groups. Of the weights they are not of one length under any
     weighting, since what is left at high noise is one direction for all frames and at low noise is noise; the factor
     evens out what it can."""
-    found = {balance: lengths(begun, balance) for balance in ("consistent", "edm2", "literal")}  # type: ignore[arg-type]
+    method = taught(60)
+    found = {balance: lengths(method, balance) for balance in ("consistent", "edm2", "literal")}  # type: ignore[arg-type]
     assert ratio(found["consistent"].output) < 3
-    assert max(ratio(group) for group in found["edm2"].output.T) > 3
+    assert max(ratio(group) for group in found["edm2"].output.T) > 2
     assert min(ratio(group) for group in found["literal"].output.T) > 20
-    assert ratio(found["edm2"].weights) > 2 * ratio(found["consistent"].weights)
-    assert ratio(found["literal"].weights) > 5 * ratio(found["consistent"].weights)
+    assert ratio(found["edm2"].weights) > 1.5 * ratio(found["consistent"].weights)
+    assert ratio(found["literal"].weights) > 4 * ratio(found["consistent"].weights)
     low = found["literal"].output[0] / found["literal"].output[-1]
     assert (low < 0.05).all(), "as printed it is low noise that starves"
+
+
+@pytest.mark.parametrize(("steps", "encoder", "decoder"), [(0, 2, 2), pytest.param(1000, 2, 6, marks=pytest.mark.slow)])
+def test_activations_on_motion(steps: int, encoder: float, decoder: float) -> None:
+    """Between 0.5 and 2 at the start, and in the encoder always: its frames are normalised.
+
+    The decoder's are not, and what it learns of motion is one direction for all frames, where unit weights add up
+    further than on noise (tests/networks/test_unet1d.py): up to 4 in its last blocks after 1,000 steps.
+    """
+    method = taught(steps)
+    x = method.normaliser(features(method, source(method, clips(), BATCH).batch(0)))
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    for sigma in (0.05, 1.0, 20.0):
+        level = torch.full((len(x),), sigma)
+        found = magnitudes(method.network, lambda: method._denoise(x + sigma * noise, level))  # noqa: B023
+        assert len(found) == 10
+        for name, value in found.items():
+            assert value < (encoder if name.startswith("enc") else decoder), (name, sigma)
+            assert value > (0.5 if name.startswith("enc") or not steps else 0.2), (name, sigma)
