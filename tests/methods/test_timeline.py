@@ -68,6 +68,20 @@ def test_windows_are_chained_without_a_jump_at_any_instant() -> None:
     assert (speed[..., met].amax(-1) < 3 * speed[..., within].amax(-1)).all()
 
 
+def test_a_window_is_asked_for_its_own_instants_alone() -> None:
+    method, asked, times_s = shaken(), list[int](), torch.arange(900, dtype=torch.float64) / 100
+    method.field.register_forward_pre_hook(lambda field, given: asked.append(given[0].shape[1]))
+    rot6d, root = chain(method, times_s)
+    # Three windows of 4 s begin 3.5 s apart; each but the first is fitted to the tail of the one before.
+    instants, fits = 401 + 401 + 200, 2 * timeline.MATCHED * (2 + method.config.fit_steps)
+    assert instants <= sum(asked) <= instants + fits
+    assert len(rot6d[0]) == len(root[0]) == 900
+    alone = [chain(method, torch.tensor([time_s, 8.99], dtype=torch.float64)) for time_s in (0.0, 3.7, 5.0, 8.0)]
+    for place, (one, where) in zip((0, 370, 500, 800), alone, strict=True):
+        torch.testing.assert_close(one[:, 0], rot6d[:, place], atol=1e-4, rtol=0)
+        torch.testing.assert_close(where[:, 0], root[:, place], atol=1e-4, rtol=0)
+
+
 def test_a_window_begins_as_the_one_before_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where two fade into each other they are near, as far as fitting goes with a field that nobody taught."""
     gaps: dict[str, list[float]] = {"drawn": [], "fitted": []}
