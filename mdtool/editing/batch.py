@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mdtool.editing.decoding import Decoder
-from mdtool.editing.edited import INTERRUPTED, STOPPED_EARLY, Edited
+from mdtool.editing.edited import FINISHED, INTERRUPTED, STOPPED_EARLY, Edited
 from mdtool.editing.frames import neighbours
 from mdtool.editing.inversion import Start, find_start
 from mdtool.editing.optimiser import WARMUP, Judged, NoiseSearch, Search, SeededRandomness
@@ -199,14 +199,14 @@ class Batch:
                 parts.append(job.program.judge(rot6d[mine], root[mine]))
                 order.append(mine)
         back = torch.cat(order).argsort()
-        names = ("loss", "error", "met", "near")
-        loss, error, met, near = (torch.cat([getattr(part, name) for part in parts])[back] for name in names)
+        names = ("loss", "error", "met", "near", "off")
+        loss, error, met, near, off = (torch.cat([getattr(part, name) for part in parts])[back] for name in names)
         goals = dict.fromkeys(name for part in parts for name in part.terms)
         terms = {
             name: torch.cat([part.terms.get(name, torch.full_like(part.loss, torch.nan)) for part in parts])[back]
             for name in goals
         }
-        return Judged(loss, terms, error, met, near)
+        return Judged(loss, terms, error, met, near, off)
 
     def step(self, mode: str) -> None:
         """One step; when the memory runs out, the same again with one sampling step in memory at a time.
@@ -299,7 +299,7 @@ class Batch:
                 between[-1] = own.motion(Motion(tail[0], tail[1], plan.fps))
         before = plan.source.motion
         before = None if before is None else before.slice(0, plan.frames)
-        if ended == "finished" and int(self.noise_search.lasted[rows].max()) < self.noise_search.planned:
+        if ended == FINISHED and int(self.noise_search.lasted[rows].max()) < self.noise_search.planned:
             ended = STOPPED_EARLY
         return Edited(
             plan=plan,
@@ -308,7 +308,7 @@ class Batch:
             before=before,
             losses=own_loss[kept].tolist(),
             errors=judged.error[rows].cpu()[kept].tolist(),
-            near=(judged.met if judged.near is None else judged.near)[rows].cpu()[kept].tolist(),
+            off=(torch.zeros_like(judged.error) if judged.off is None else judged.off)[rows].cpu()[kept].tolist(),
             courses=[courses[rows[place]] for place in kept],
             stages=[reached[rows[place]] for place in kept],
             restarts=each.tolist(),
@@ -316,7 +316,7 @@ class Batch:
             start=job.start,
             seconds=seconds,
             ended=ended,
-            warnings=job.start.warnings(),
+            warnings=[*job.start.warnings(), *plan.compromises],
         )
 
     # ---- parts --------------------------------------------------------------------------------------------------

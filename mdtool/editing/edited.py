@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from mdtool.editing.goals import TOLERANCE_M
 from mdtool.editing.inversion import Start
 from mdtool.editing.plan import Plan
 from mdtool.editing.stages import Reached
@@ -12,8 +13,14 @@ from mdtool.motion.motion import Motion
 
 INTERRUPTED = "interrupted"
 """How an edit ended that Ctrl-C stopped."""
+FINISHED = "finished"
+"""How an edit ended that took all its steps."""
 STOPPED_EARLY = "stopped early"
 """How an edit ended whose searches had met their targets or came no nearer."""
+_FAR = 2.0
+"""Tolerances within which a place counts as near."""
+_LONG = 100
+"""Steps from which a search that takes all it was given is no mere try."""
 
 
 @dataclass
@@ -29,8 +36,8 @@ class Edited:
     losses: list[float]
     errors: list[float]
     """Objective error of each, metres."""
-    near: list[bool]
-    """Whether each has every target within reach of a little more search."""
+    off: list[float]
+    """How many tolerances the worst place of each is off, or the deepest obstacle inside."""
     courses: list[Course]
     """How the search for each of them went."""
     stages: list[list[Reached]]
@@ -49,8 +56,15 @@ class Edited:
 
     @property
     def stuck(self) -> bool:
-        """Whether it ended far from its targets although it had time left."""
-        return self.ended == STOPPED_EARLY and any(goal.hard for goal in self.plan.goals) and not any(self.near)
+        """Whether no motion of it came near its places and clear of its obstacles, and nobody cut it short."""
+        had_time = self.ended == STOPPED_EARLY or (self.ended == FINISHED and self.steps >= _LONG)
+        return had_time and self.plan.request.run.stop != "never" and min(self.off) > _FAR
+
+    @property
+    def how_stuck(self) -> str:
+        """What kept it from its targets, in words."""
+        error = min(self.errors)
+        return f"came no nearer than {error:.2f} m" if error > _FAR * TOLERANCE_M else "stayed inside an obstacle"
 
     def alone(self, place: int) -> Edited:
         """The edit with one of its motions, and without those before it."""
@@ -61,7 +75,7 @@ class Edited:
             between=self.between[one],
             losses=self.losses[one],
             errors=self.errors[one],
-            near=self.near[one],
+            off=self.off[one],
             courses=self.courses[one],
             stages=self.stages[one],
             restarts=self.restarts[one],

@@ -66,6 +66,8 @@ class Judged(NamedTuple):
     """[b] bool: every target within its tolerance."""
     near: Tensor | None = None
     """[b] bool: every target so near that a falling learning rate should meet it; as `met` when not given."""
+    off: Tensor | None = None
+    """[b] how many tolerances the worst place is off, or the deepest obstacle is inside; 0 without either."""
 
 
 Task = Callable[[Tensor, Tensor], Judged]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -18,6 +18,7 @@ from mdtool.editing.source import Source
 from mdtool.motion.skeleton import FEET
 
 TaskName = Literal["edit", "generate", "refine", "complete", "in-between", "blend"]
+Without = Literal["", "habits", "action"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,10 @@ class Plan:
     fps: float
     goals: list[Goal] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
-    stuck_m: float | None = None
-    """Objective error, metres, beyond which no search came that told the network the action; None before one did."""
+    without: Without = ""
+    """What this search does without, because one before it was stuck: its habits, or telling the network the action."""
+    stuck: str = ""
+    """What became of that one."""
 
     @property
     def defaults(self) -> TaskDefaults:
@@ -100,7 +103,7 @@ class Plan:
     def tells_action(self) -> bool:
         """Whether the network is told the input's action, if it knows it."""
         condition = self.request.run.condition
-        return condition == "keep" or (condition == "auto" and self.strays is None and self.stuck_m is None)
+        return condition == "keep" or (condition == "auto" and self.strays is None and self.without != "action")
 
     @property
     def stages(self) -> int:
@@ -114,8 +117,8 @@ class Plan:
         """What the network is told of the input's action, in words."""
         if self.tells_action:
             return "told"
-        if self.stuck_m is not None:
-            return f"not told: a search that told it came no nearer than {self.stuck_m:.2f} m"
+        if self.without == "action":
+            return f"not told: a search that told it {self.stuck}"
         if self.request.run.condition == "none" or self.strays is None:
             return "not told"
         away, travels = self.strays
@@ -127,11 +130,20 @@ class Plan:
         return None if self.random else strays(self.source, self.goals)
 
     @property
+    def compromises(self) -> list[str]:
+        """What this search does not mind although a search should, in words."""
+        said = f"feet and jerks were not minded: a search that minded them {self.stuck}"
+        return [said] if self.without == "habits" else []
+
+    @property
     def habits(self) -> list[Goal]:
         """What a search minds beside its goals: feet that carry the body stand still, and noise is no movement."""
-        run, defaults, found = self.request.run, self.defaults, list[Goal]()
+        run, found = self.request.run, list[Goal]()
         if not self.goals:  # an edit that wants nothing changes nothing
             return found
+        defaults = (
+            replace(self.defaults, planted=0.0, smooth=0.0, calm=0.0) if self.without == "habits" else self.defaults
+        )
         planted = defaults.planted if run.planted is None else run.planted
         smooth = defaults.smooth if run.smooth is None else run.smooth
         calm = run.calm

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mdtool.editing.document import key_name
-from mdtool.editing.goals import BodyMotion, Goal, Places
+from mdtool.editing.goals import BodyMotion, Clear, Goal, Places
 from mdtool.editing.moments import poses_between
 from mdtool.editing.optimiser import Judged
 from mdtool.editing.placement import Placement, fitted
@@ -56,6 +56,8 @@ class Program:
             errors = {id(goal): goal.error(body) for goal in hard}
             missed = [errors[id(goal)].flatten(1).amax(1) / max(goal.tolerance, 1e-6) for goal in hard]
             furthest = torch.stack(missed).amax(0) if missed else torch.full_like(nothing, torch.inf)
+            aims = [each for each, goal in zip(missed, hard, strict=True) if isinstance(goal, Places | Clear)]
+            off = torch.stack(aims).amax(0) if aims else torch.zeros_like(nothing)
             places: list[Goal] = [goal for goal in hard if isinstance(goal, Places)]
             told = places or [goal for goal in hard if goal.unit == "m"]
             if told:
@@ -63,7 +65,7 @@ class Program:
             else:  # observed places, which have weight 1
                 seen = zip(self.goals, losses, strict=True)
                 error = sum((loss for goal, loss in seen if isinstance(goal, Places) and goal.group == "pose"), nothing)
-        return Judged(sum(losses, nothing), terms, error, furthest <= 1, furthest <= _NEAR)
+        return Judged(sum(losses, nothing), terms, error, furthest <= 1, furthest <= _NEAR, off)
 
     def body(self, rot6d: Tensor, root: Tensor) -> BodyMotion:
         """The joints that goals are about, in the request's space."""

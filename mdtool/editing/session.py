@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mdtool.editing.batch import OUT_OF_TIME, Batch
 from mdtool.editing.decoding import Decoder
-from mdtool.editing.edited import INTERRUPTED, Edited
-from mdtool.editing.plan import Plan
+from mdtool.editing.edited import FINISHED, INTERRUPTED, Edited
+from mdtool.editing.plan import Plan, Without
 from mdtool.errors import MdtoolError
 from mdtool.methods.contract import FieldMethod
 from mdtool.methods.generate import Generator
@@ -52,8 +52,9 @@ class Session:
     ) -> list[Edited]:
         """Search for all plans in one batch; told to stop by Ctrl-C, the best so far.
 
-        The plans must share how they search and decode (their `run` sections and tasks); see `alike`. What is stuck far
-        from its targets where the network is told the action is searched for again without, and the nearer one counts.
+        The plans must share how they search and decode (their `run` sections and tasks); see `alike`. What is stuck off
+        its places or in an obstacle is searched for again without minding feet and jerks, then without telling the
+        network the action, and the nearest counts.
 
         Args:
             seconds: budget; the schedule is shortened to fit.
@@ -65,10 +66,31 @@ class Session:
         """
         began_s = time.monotonic()
         made = self._searched(plans, seconds, progress, save, save_every_s, anchors)
-        again = [place for place, edited in enumerate(made) if edited.stuck and self._bound(edited.plan)]
-        left_s = None if seconds is None else seconds - (time.monotonic() - began_s)
-        if not again or (left_s is not None and left_s < _LEAST_SHARE * (seconds or 0.0)):
-            return made
+        reliefs: tuple[tuple[Without, Callable[[Plan], bool]], ...] = (("habits", _minds), ("action", self._bound))
+        for without, may in reliefs:
+            again = [place for place, edited in enumerate(made) if edited.stuck and may(edited.plan)]
+            left_s = None if seconds is None else seconds - (time.monotonic() - began_s)
+            if not again or (left_s is not None and left_s < _LEAST_SHARE * (seconds or 0.0)):
+                continue
+            freed = [replace(plans[place], without=without, stuck=made[place].how_stuck) for place in again]
+            own = [anchors[place] for place in again] if anchors else None
+            made, stopped = self._again(made, again, freed, left_s, progress, save, save_every_s, own)
+            if stopped:
+                return [replace(edited, ended=INTERRUPTED) for edited in made]
+        return made
+
+    def _again(
+        self,
+        made: list[Edited],
+        again: list[int],
+        freed: list[Plan],
+        seconds: float | None,
+        progress: Progress | None,
+        save: Save | None,
+        save_every_s: float,
+        anchors: list[Tensor | None] | None,
+    ) -> tuple[list[Edited], bool]:
+        """What is made with the plans at the places `again` searched for once more, and whether Ctrl-C ended that."""
 
         def with_more(more: list[Edited]) -> list[Edited]:
             found = dict(zip(again, more, strict=True))
@@ -78,16 +100,13 @@ class Session:
             if save:
                 save(with_more(more))
 
-        freed = [replace(made[place].plan, stuck_m=min(made[place].errors)) for place in again]
-        own = [anchors[place] for place in again] if anchors else None
         try:
-            made = with_more(more := self._searched(freed, left_s, progress, keep, save_every_s, own))
-            stopped = more[0].ended == INTERRUPTED
+            more = self._searched(freed, seconds, progress, keep, save_every_s, anchors)
         except MdtoolError:  # without the action the input cannot be rebuilt
-            return made
+            return made, False
         except KeyboardInterrupt:
-            stopped = True
-        return [replace(edited, ended=INTERRUPTED) for edited in made] if stopped else made
+            return made, True
+        return with_more(more), more[0].ended == INTERRUPTED
 
     def _bound(self, plan: Plan) -> bool:
         """Whether the network is told an action that nobody asked to tell it."""
@@ -122,9 +141,14 @@ class Session:
         return batch.made(ended, time.monotonic() - began_s)
 
 
+def _minds(plan: Plan) -> bool:
+    """Whether a search would be another one without its habits."""
+    return len(replace(plan, without="habits").habits) < len(plan.habits)
+
+
 def _nearer(first: Edited, again: Edited) -> Edited:
     """The one of two searches for the same that came nearer; its time and steps are those of both."""
-    best = min(first, again, key=lambda edited: min(edited.errors))
+    best = min(first, again, key=lambda edited: min(edited.off))
     return replace(best, steps=first.steps + again.steps, seconds=first.seconds + again.seconds)
 
 
@@ -157,7 +181,7 @@ class _Watch:
             if self.save and now_s - saved_s > self.save_every_s and searching.taken > _MEASURED:
                 self.save(batch.made(INTERRUPTED, now_s - self.began_s))
                 saved_s = time.monotonic()
-        return "finished"
+        return FINISHED
 
 
 def alike(plan: Plan, decoder: Decoder) -> tuple[object, ...]:
