@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The study of the README on Bandai Namco dataset-2 (10 actions; CC BY-NC 4.0, not part of this repository):
-# loss-aware sampling and EMA against plain training, at equal steps. About three hours on two cores.
+# loss-aware sampling and EMA against plain training, at equal steps. About 90 minutes of one core that has bf16.
 #
 #   examples/bandai.sh FOLDER     FOLDER holds dataset-2.zip, dataset-2-more.tar.xz and their label files
 set -euo pipefail
