@@ -72,7 +72,7 @@ def test_without_gan() -> None:
 
 def test_what_cannot_be_is_told_in_a_sentence() -> None:
     assert "cannot take 5: leave --steps out" in refused("sample", "runs/warm", "--steps", 5, *ONE)
-    assert "leave --sampler out" in refused("sample", "runs/warm", "--sampler", "ddpm", *ONE)
+    assert "choose few-step or dpm++" in refused("sample", "runs/warm", "--sampler", "ddpm", *ONE)
     assert "is not a run" in refused("train", *SHORT, "--init-from", "runs/none", *ONE)
     assert "starts from no other run" in refused("train", "--preset", "debug", "--init-from", "runs/debug", *ONE)
     assert "holds a run with another init_from" in refused("train", *SHORT, "--out", "runs/warm", *ONE)

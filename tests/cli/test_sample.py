@@ -120,7 +120,7 @@ def test_the_latent_of_every_motion_is_kept() -> None:
         (("--steps", 11), "runs/debug: this run has 10 diffusion steps: --steps 11 is too many"),
         (("--sampler", "ddim", "--temperature", 0.5), "ddim adds no noise that a temperature could scale"),
         (("--churn", 2), "the method mdm takes no churn"),
-        (("--sampler", "euler"), "no sampler 'euler': choose ddpm or ddim"),
+        (("--sampler", "euler"), "no sampler 'euler': choose ddpm, ddim or dpm++"),
         (("--weights", "ema:0.5"), "no weights 'ema:0.5': choose from ema:0.9, raw"),
         (("--frames", 61), "runs/debug: this run was trained on 60 frames and cannot make 61"),
         (("--device", "cuda:7"), "--device cuda:7: not available"),
