@@ -5,6 +5,7 @@ The losses of a GAN do not say how good it is; what it makes beside real motion,
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 import torch
@@ -20,6 +21,10 @@ SEEN_THROUGH = 4.0
 _TWINS = 16
 """Windows beyond the first of their action that a variance within actions needs. With eight, that of two healthy runs
 was 0.35 to 0.89 of the data's from batch to batch, with twenty 0.56 to 0.78."""
+KEPT = 512
+"""Training windows beside which made motion is looked for copies."""
+COPIED = 0.25
+"""Distance to the nearest training window, over that between recordings, below which a motion is a copy."""
 
 
 class BinnedMeans:
@@ -76,6 +81,44 @@ def variety(features: Tensor, real: Tensor, action: Tensor) -> dict[str, float]:
     return {"spread_ratio": float(made / true.clamp_min(1e-9))}
 
 
+class RecentWindows:
+    """The latest training windows: what made motion is compared with, and may be a copy of."""
+
+    def __init__(self) -> None:
+        self._batches: deque[tuple[Tensor, Tensor, Tensor]] = deque()
+
+    def add(self, features: Tensor, action: Tensor, clip: Tensor | None) -> None:
+        """Keep windows [B, …] with labels [B] and, where they may be of one clip, the clips [B]; not copies."""
+        clip = -1 - torch.arange(len(action), device=action.device) if clip is None else clip
+        self._batches.append((features.detach(), action, clip))
+        while len(self._batches) > 1 and sum(len(batch[1]) for batch in self._batches) > KEPT:
+            self._batches.popleft()
+
+    def latest(self, count: int) -> tuple[Tensor, Tensor] | None:
+        """(windows, labels) of the last batch, `count` at most; None before the first."""
+        return (self._batches[-1][0][:count], self._batches[-1][1][:count]) if self._batches else None
+
+    def nearest(self, made: Tensor, action: Tensor) -> dict[str, float]:
+        """`nearest_ratio`: how far made motions are from the nearest kept window of their action, over how far the
+        latest windows are from the nearest one of another clip (medians); empty where there is none.
+
+        Near 0 made motions are copies, 1 is as new as another recording.
+        """
+        features, labels, clips = (torch.cat(parts) for parts in zip(*self._batches, strict=True))
+        kept = features.flatten(1).float()
+
+        def shortest(windows: Tensor, allowed: Tensor) -> Tensor:
+            distance = torch.cdist(windows.flatten(1).float(), kept).masked_fill(~allowed, torch.inf).amin(1)
+            return distance[distance.isfinite()]
+
+        last = len(self._batches[-1][1])
+        other = (labels[-last:, None] == labels) & (clips[-last:, None] != clips)
+        own, between = shortest(made, action[:, None] == labels), shortest(kept[-last:], other)
+        if not (len(own) and len(between)):
+            return {}
+        return {"nearest_ratio": float(own.median() / between.median().clamp_min(1e-9))}
+
+
 def _motion(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mean squared step of the joints, mean length of their third difference, mean step of the steadier foot."""
     joints = feature_positions(features) + features[:, JOINTS, :3].unsqueeze(1)
@@ -88,8 +131,8 @@ def symptoms(numbers: Mapping[str, float]) -> dict[str, str]:
     """Illness → what shows it and what to try, for what `numbers` show; a number that is absent shows nothing.
 
     Numbers are real, fake and adversarial (mean losses, and by timestep as `real/t0`), speed_ratio, jitter_ratio,
-    slide_ratio (see `liveliness`), spread_ratio (see `variety`), and code_effect (how far another code moves x̂_0, over
-    its own error).
+    slide_ratio (see `liveliness`), spread_ratio (see `variety`), nearest_ratio (see `RecentWindows`), and code_effect
+    (how far another code moves x̂_0, over its own error).
     """
     read = numbers.get
     found = {}
@@ -131,6 +174,11 @@ def symptoms(numbers: Mapping[str, float]) -> dict[str, str]:
         found["sliding"] = (
             f"feet slide ({read('slide_ratio', 0):.1f} times the data's): raise model.lambda_foot with "
             'model.foot_space = "world"'
+        )
+    if read("nearest_ratio", 1.0) < COPIED:
+        found["overfit"] = (
+            f"motions are copies of training windows ({read('nearest_ratio', 0):.2f} of the distance between two "
+            "recordings): raise model.dropout, or train fewer steps"
         )
     return found
 

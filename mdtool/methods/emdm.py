@@ -20,7 +20,7 @@ from mdtool.diffusion.guidance import NO_CONDITION
 from mdtool.losses.adversarial import fake_loss, r1_penalty, real_loss
 from mdtool.losses.geometric import motion_losses
 from mdtool.losses.reconstruction import masked_l2
-from mdtool.losses.symptoms import BinnedMeans, Watch, liveliness, variety
+from mdtool.losses.symptoms import BinnedMeans, RecentWindows, Watch, liveliness, variety
 from mdtool.methods.contract import Batch, Minimise, Optimised, Share
 from mdtool.methods.emdm_generator import EMDMGenerator
 from mdtool.methods.feature_space import CHANNELS
@@ -77,7 +77,7 @@ class EMDM(EMDMGenerator):
             )
         self._means, self._watch = BinnedMeans(config.diffusion_steps), Watch()
         self._scores: dict[str, Tensor] = {}
-        self._latest: tuple[Tensor, Tensor] | None = None
+        self._recent = RecentWindows()
 
     # ---- training ---------------------------------------------------------------------------------------------
 
@@ -114,7 +114,8 @@ class EMDM(EMDMGenerator):
     def _generator_losses(
         self, x0: Tensor, batch: Batch, rng: torch.Generator, compare: bool = False
     ) -> dict[str, Tensor]:
-        self._latest = x0[:PROBES], batch.action[:PROBES]
+        labels = batch.action if self.config.conditional else torch.zeros_like(batch.action)
+        self._recent.add(x0, labels, batch.clip)
         first = self.draw(batch.share, x0, rng)
         second = self.draw(batch.share, x0, rng) if self.config.separate_terms else None
         return self.generator_terms(x0, batch.action, first, second, compare=compare)
@@ -231,8 +232,9 @@ class EMDM(EMDMGenerator):
         binned = self._means.read()
         numbers = {name: float(value) for name, value in self._scores.items()}
         self._scores = {}
-        if self._latest is not None:
-            numbers |= self._probe(*self._latest)
+        latest = self._recent.latest(PROBES)
+        if latest is not None:
+            numbers |= self._probe(*latest)
         judged = {}
         for name in ("real", "fake", "adversarial"):
             values = [value for key, value in binned.items() if key.startswith(f"{name}/")]
@@ -247,9 +249,9 @@ class EMDM(EMDMGenerator):
         self.eval()
         packs = self.noise(sample_generators(0, 0, len(x0))).to(x0.device)
         made, real = self.decode(packs, action, guidance=1.0), self.unscaled(x0)
-        numbers = liveliness(made, real)
+        numbers = liveliness(made, real) | self._recent.nearest(self.scaled(made), action)
         if self.config.adversarial:
-            numbers |= variety(made, real, action if self.config.conditional else torch.zeros_like(action))
+            numbers |= variety(made, real, action)
             x_T, codes, _ = self.unpack(packs)
             timestep = torch.full_like(action, self.config.diffusion_steps // 2)
             x_next = self.process.diffuse(x0, timestep, x_T).x_t

@@ -74,6 +74,16 @@ class EMA:
             raise MdtoolError(f"no EMA with decay {decay:g}: this run has {', '.join(f'{d:g}' for d in self.decays)}")
         return dict(zip(self._names, self._shadows[decay], strict=True))
 
+    @torch.no_grad()
+    def distances(self) -> dict[str, float]:
+        """`ema_distance/DECAY` of every track: ‖θ̄ - θ‖ / ‖θ‖ over all weights; waits for the device."""
+        size = _norm(self._live)
+        return {
+            f"ema_distance/{decay:g}": _norm(torch._foreach_sub(shadow, self._live)) / max(size, 1e-12)
+            for decay, shadow in self._shadows.items()
+            if shadow
+        }
+
     @contextmanager
     @torch.no_grad()
     def applied(self, decay: float) -> Iterator[None]:
@@ -110,3 +120,7 @@ class EMA:
         names = [name for name in own if name != "updates"]
         if names:  # torch refuses an empty list, and a run without tracks resumes too
             torch._foreach_copy_([own[name] for name in names], [state[name] for name in names])
+
+
+def _norm(tensors: Sequence[Tensor]) -> float:
+    return float(torch.stack(torch._foreach_norm(list(tensors))).norm()) if tensors else 0.0

@@ -175,7 +175,11 @@ def fit(trainer: Trainer, folder: RunFolder, config: RunConfig, console: Console
                 _require_finite(terms, trainer.step, folder.path)
                 progress.terms(terms)
                 numbers, worries = trainer.method.diagnose()
-                numbers = {name: number for name, number in numbers.items() if math.isfinite(number)}
+                numbers = {
+                    name: number
+                    for name, number in {**numbers, **trainer.ema.distances()}.items()
+                    if math.isfinite(number)
+                }
                 if trainer.guard:
                     numbers["left_out"] = trainer.guard.left_out
                     if trainer.guard.left_out > left_out:

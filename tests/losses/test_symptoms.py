@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mdtool.losses.symptoms import BinnedMeans, Watch, liveliness, symptoms, variety
+from mdtool.losses.symptoms import KEPT, BinnedMeans, RecentWindows, Watch, liveliness, symptoms, variety
 from mdtool.motion.features import FeatureLayout
 from tests.motion.smooth_motion import smooth_clips
 
 HEALTHY = {
     "real": 0.5, "fake": 0.6, "code_effect": 0.2, "speed_ratio": 1.0, "jitter_ratio": 1.1, "slide_ratio": 1.2,
-    "spread_ratio": 0.7,
+    "spread_ratio": 0.7, "nearest_ratio": 0.9,
 }  # fmt: skip
 
 
@@ -26,6 +26,7 @@ HEALTHY = {
         ({"speed_ratio": 0.5}, "static"),
         ({"jitter_ratio": 2.0}, "jitter"),
         ({"slide_ratio": 3.0}, "sliding"),
+        ({"nearest_ratio": 0.05}, "overfit"),
     ],
 )
 def test_each_illness_shows_alone(numbers: dict[str, float], illness: str) -> None:
@@ -82,3 +83,33 @@ def test_variety_is_within_actions() -> None:
     assert variety(clips, real, action) == pytest.approx({"spread_ratio": 0.0}, abs=1e-6)
     assert variety(clips, real, torch.zeros_like(action))["spread_ratio"] > 0.01, "apart only by their action"
     assert variety(real, real, torch.arange(20) % 5) == {}, "fifteen windows beyond the first of their action"
+
+
+def test_copies_are_nearer_to_training_windows_than_recordings_are_to_each_other() -> None:
+    rng = torch.Generator().manual_seed(0)
+    clips, action = torch.randn(24, 25, 6, 8, generator=rng), torch.arange(24) % 3
+    recent = RecentWindows()
+    assert recent.latest(4) is None
+    recent.add(clips[:12], action[:12], torch.arange(12))
+    recent.add(clips[12:], action[12:], torch.arange(12, 24))
+    assert [len(part) for part in recent.latest(4) or ()] == [4, 4]
+    copies = clips[:9] + 0.01 * torch.randn(9, 25, 6, 8, generator=rng)
+    fresh = torch.randn(9, 25, 6, 8, generator=rng)
+    assert recent.nearest(copies, action[:9])["nearest_ratio"] < 0.05
+    assert recent.nearest(fresh, action[:9])["nearest_ratio"] == pytest.approx(1, abs=0.1)
+    assert recent.nearest(copies, (action[:9] + 1) % 3)["nearest_ratio"] > 0.9, "copies of another action"
+    assert recent.nearest(fresh, torch.full((9,), 7)) == {}
+
+
+def test_windows_of_one_clip_are_no_two_recordings() -> None:
+    window = torch.randn(1, 25, 6, 8, generator=torch.Generator().manual_seed(0)).expand(6, -1, -1, -1)
+    recent = RecentWindows()
+    recent.add(window, torch.zeros(6, dtype=torch.int64), torch.zeros(6, dtype=torch.int64))
+    assert recent.nearest(window, torch.zeros(6, dtype=torch.int64)) == {}
+
+
+def test_only_the_latest_windows_are_kept() -> None:
+    recent, old = RecentWindows(), torch.zeros(KEPT, 1)
+    recent.add(old, torch.zeros(KEPT, dtype=torch.int64), None)
+    recent.add(old[:2] + torch.tensor([[5.0], [6.0]]), torch.zeros(2, dtype=torch.int64), None)
+    assert recent.nearest(old[:1] + 4, torch.zeros(1, dtype=torch.int64)) == pytest.approx({"nearest_ratio": 1.0})

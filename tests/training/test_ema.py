@@ -57,6 +57,16 @@ def test_plain_has_the_closed_form_in_every_track() -> None:
             torch.testing.assert_close(value, expected.expand_as(parameters[name]))
 
 
+def test_the_distance_of_a_track_is_a_share_of_the_weights() -> None:
+    parameters = weights_of(1.0)
+    ema = EMA(parameters, [0.75, 0.5], kind="plain")
+    assert set(ema.distances().values()) == {0.0}
+    set_to(parameters, 3.0)
+    ema.update()  # shadows at 1.5 and 2
+    assert ema.distances() == pytest.approx({"ema_distance/0.75": 0.5, "ema_distance/0.5": 1 / 3})
+    assert EMA(parameters, []).distances() == {}
+
+
 def test_no_track_costs_nothing() -> None:
     ema = EMA(weights_of(0.0), [])
     ema.update()
