@@ -61,6 +61,10 @@ def edit(
     weights: Weights = None,
     device: Device = "auto",
     threads: Threads = None,
+    compiles: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the network first: a minute or more, for long searches on a GPU."),
+    ] = False,
 ) -> None:
     """Edit generated or recorded motion: search for the noise whose motion does what a request says (DNO).
 
@@ -83,7 +87,7 @@ def edit(
     if short is not None and short.word == "inbetween" and clip and len(clip) > 1:
         raise MdtoolError("mdtool edit inbetween begins with one clip of FILE: give one --clip")
     given = {"variations": variations, "steps": steps, "seed": seed}
-    asked = Asked(file, clip, frames, given, force)
+    asked = Asked(file, clip, frames, given, force, compiles)
     run = run or _maker(file, console)
     try:
         requests = read_all(request or [])
@@ -190,6 +194,9 @@ def _edit(
     for plan in plans:
         say(console, _headline(plan))
         _warn(console, [problem.told() for problem in plan.warnings])
+    if asked.compiles:
+        say(console, "compiling the network …")
+        session.decoder.compile()
 
     def save(edits: list[Edited]) -> None:
         write_edits(out, edits, generator, str(run))

@@ -25,6 +25,7 @@ class Asked(NamedTuple):
     frames: str | None
     run: dict[str, int | None]
     force: bool
+    compiles: bool
 
 
 class Request(NamedTuple):

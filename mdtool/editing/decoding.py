@@ -9,8 +9,10 @@ from torch import Tensor
 from mdtool.editing.frames import held
 from mdtool.editing.plan import Plan
 from mdtool.editing.run_section import Run
+from mdtool.errors import MdtoolError
 from mdtool.methods.contract import FieldMethod
 from mdtool.methods.generate import Generator
+from mdtool.methods.seeds import sample_generators
 
 
 def smooth_steps(run: Run) -> int | None:
@@ -26,6 +28,22 @@ class Decoder:
         self.device = next(self.method.parameters()).device
         for parameter in self.method.parameters():
             parameter.requires_grad_(False)
+
+    def compile(self) -> None:
+        """Let torch compile the network, forwards and backwards, and try it on one sample.
+
+        Raises:
+            MdtoolError: it cannot be compiled on this machine.
+        """
+        method = self.method
+        method.get_submodule("network").compile()
+        try:
+            noise = method.noise(sample_generators(0, 0, 1)).to(self.device).requires_grad_()
+            action = torch.zeros(1, dtype=torch.int64, device=self.device) if method.uses_labels else None
+            method.decode(noise, action, **method.smooth_options()).float().square().sum().backward()
+        except Exception as error:  # whatever compilers, drivers and torch raise
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise MdtoolError(f"the network cannot be compiled here ({reason}): leave out --compile") from error
 
     def decode(
         self, plan: Plan, noise: Tensor, action: Tensor | None, checkpointing: bool = False, half: bool = False

@@ -29,6 +29,16 @@ Progress = Callable[[int, int, float], None]
 Save = Callable[[list[Edited]], None]
 
 
+@dataclass(frozen=True)
+class _Minded:
+    """What is minded while searches go on: the budget, the progress, and the file."""
+
+    seconds: float | None
+    progress: Progress | None
+    save: Save | None
+    save_every_s: float
+
+
 class Session:
     """Edits of one run. The network stays as it is; what is searched is its noise."""
 
@@ -65,7 +75,8 @@ class Session:
             MdtoolError: an edit cannot begin, or the memory does not suffice.
         """
         began_s = time.monotonic()
-        made = self._searched(plans, seconds, progress, save, save_every_s, anchors)
+        minded = _Minded(seconds, progress, save, save_every_s)
+        made = self._searched(plans, minded, anchors)
         reliefs: tuple[tuple[Without, Callable[[Plan], bool]], ...] = (("habits", _minds), ("action", self._bound))
         for without, may in reliefs:
             again = [place for place, edited in enumerate(made) if edited.stuck and may(edited.plan)]
@@ -74,7 +85,7 @@ class Session:
                 continue
             freed = [replace(plans[place], without=without, stuck=made[place].how_stuck) for place in again]
             own = [anchors[place] for place in again] if anchors else None
-            made, stopped = self._again(made, again, freed, left_s, progress, save, save_every_s, own)
+            made, stopped = self._again(made, again, freed, replace(minded, seconds=left_s), own)
             if stopped:
                 return [replace(edited, ended=INTERRUPTED) for edited in made]
         return made
@@ -84,10 +95,7 @@ class Session:
         made: list[Edited],
         again: list[int],
         freed: list[Plan],
-        seconds: float | None,
-        progress: Progress | None,
-        save: Save | None,
-        save_every_s: float,
+        minded: _Minded,
         anchors: list[Tensor | None] | None,
     ) -> tuple[list[Edited], bool]:
         """What is made with the plans at the places `again` searched for once more, and whether Ctrl-C ended that."""
@@ -97,11 +105,11 @@ class Session:
             return [_nearer(edited, found[place]) if place in found else edited for place, edited in enumerate(made)]
 
         def keep(more: list[Edited]) -> None:
-            if save:
-                save(with_more(more))
+            if minded.save:
+                minded.save(with_more(more))
 
         try:
-            more = self._searched(freed, seconds, progress, keep, save_every_s, anchors)
+            more = self._searched(freed, replace(minded, save=keep), anchors)
         except MdtoolError:  # without the action the input cannot be rebuilt
             return made, False
         except KeyboardInterrupt:
@@ -113,22 +121,16 @@ class Session:
         return plan.request.run.condition == "auto" and self.decoder.action(plan, 1) is not None
 
     def _searched(
-        self,
-        plans: Sequence[Plan],
-        seconds: float | None,
-        progress: Progress | None,
-        save: Save | None,
-        save_every_s: float,
-        anchors: Sequence[Tensor | None] | None,
+        self, plans: Sequence[Plan], minded: _Minded, anchors: Sequence[Tensor | None] | None
     ) -> list[Edited]:
         """One batch, as `edit` is asked for it."""
         began_s = time.monotonic()
-        until_s = None if seconds is None else began_s + _START_SHARE * seconds
+        until_s = None if minded.seconds is None else began_s + _START_SHARE * minded.seconds
         batch = Batch(self.decoder, plans, self.force, anchors, until_s)
         if self.tell:
             for line in batch.told():
                 self.tell(line)
-        ended, watch = INTERRUPTED, _Watch(began_s, seconds, progress, save, save_every_s)
+        ended, watch = INTERRUPTED, _Watch(began_s, minded)
         if batch.interrupted:
             return batch.made(ended, time.monotonic() - began_s)
         try:
@@ -152,34 +154,32 @@ def _nearer(first: Edited, again: Edited) -> Edited:
     return replace(best, steps=first.steps + again.steps, seconds=first.seconds + again.seconds)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Watch:
-    """What is minded while searches go on: the budget, the progress, and the file."""
+    """Searches of one batch under the eyes of what is minded."""
 
     began_s: float
-    seconds: float | None
-    progress: Progress | None
-    save: Save | None
-    save_every_s: float
+    minded: _Minded
 
     def search(self, batch: Batch, left: int) -> str:
         """Search to the end of a stage, or of its share of the time where `left` stages are still to come; how it
         ended."""
         searching, plan = batch.searching, batch.jobs[0].plan
         first_s = saved_s = time.monotonic()
-        share_s = None if self.seconds is None else (self.seconds - (first_s - self.began_s)) / left
+        minded = self.minded
+        share_s = None if minded.seconds is None else (minded.seconds - (first_s - self.began_s)) / left
         while not searching.done:
             batch.step(plan.request.run.checkpoint)
             now_s = time.monotonic()
             if share_s is not None and searching.taken == _MEASURED:
                 fit = int(share_s * _MEASURED / (now_s - first_s))
                 searching.plan(min(searching.planned, max(fit, _MEASURED + 1)))
-            if self.progress:
-                self.progress(searching.taken, searching.planned, batch.error)
+            if minded.progress:
+                minded.progress(searching.taken, searching.planned, batch.error)
             if share_s is not None and now_s - first_s > share_s:
                 return OUT_OF_TIME
-            if self.save and now_s - saved_s > self.save_every_s and searching.taken > _MEASURED:
-                self.save(batch.made(INTERRUPTED, now_s - self.began_s))
+            if minded.save and now_s - saved_s > minded.save_every_s and searching.taken > _MEASURED:
+                minded.save(batch.made(INTERRUPTED, now_s - self.began_s))
                 saved_s = time.monotonic()
         return FINISHED
 

@@ -254,7 +254,8 @@ class NoInverse(MdtoolError):
 class Method(Trainable):
     """A motion generator: a network with its losses and its sampler.
 
-    Random numbers come in as arguments only, so that a sample depends on its own seed and on nothing else.
+    Random numbers come in as arguments only, so that a sample depends on its own seed and on nothing else. The module
+    that its sampler calls is named `network`.
     """
 
     time_axis: int | None = None

@@ -1,0 +1,46 @@
+"""The frozen network of a run, as it is and compiled."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mdtool.editing.decoding import Decoder
+from mdtool.errors import MdtoolError
+from mdtool.methods.generate import Generator
+from mdtool.methods.seeds import sample_generators
+from tests.methods.contract_cases import CASES, fresh
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the compiler's own
+@pytest.mark.parametrize("case", ["mdm", "emdm"])
+def test_a_compiled_network_decodes_the_same_and_has_the_same_gradient(case: str) -> None:
+    decoder = Decoder(Generator(fresh(CASES[case]), "raw", "weights"))
+    method = decoder.method
+    packs = method.noise(sample_generators(0, 0, 2))
+
+    def look() -> tuple[Tensor, Tensor]:
+        noise = packs.clone().requires_grad_()
+        features = method.decode(noise, torch.zeros(2, dtype=torch.int64), **method.smooth_options())
+        features.square().sum().backward()
+        assert noise.grad is not None
+        return features.detach(), noise.grad
+
+    plain = look()
+    decoder.compile()
+    for compiled, eager in zip(look(), plain, strict=True):
+        torch.testing.assert_close(compiled, eager, rtol=1e-3, atol=1e-4)
+
+
+def test_where_nothing_compiles_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: nn.Module) -> None:
+        def call(*inputs: object) -> None:
+            raise RuntimeError("no C++ compiler\nand much more")
+
+        monkeypatch.setattr(self, "forward", call)
+
+    monkeypatch.setattr(nn.Module, "compile", broken)
+    with pytest.raises(MdtoolError, match=r"\(RuntimeError: no C\+\+ compiler\): leave out --compile"):
+        Decoder(Generator(fresh(CASES["mdm"]), "raw", "weights")).compile()
