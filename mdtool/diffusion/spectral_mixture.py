@@ -96,24 +96,26 @@ class SpectralMixture(SpectralPreconditioner):
         """The tables of each motion of a batch, one after the other.
 
         A sampler's batch is at one level, and tables are made once per condition. In training each motion has a level
-        of its own, and no step may wait for the device to tell which.
+        of its own, and no step may wait for a device to tell which; a processor tells at once.
         """
         if self.training:
-            for i in range(len(rows)):
-                yield self._tables(rows[i : i + 1], signal[i], noise[i], frames)
+            parts = rows, signal.flatten(), noise.flatten()
+            told = (part.tolist() if part.is_cpu else part.split(1) for part in parts)
+            for row, a, s in zip(*told, strict=True):
+                yield self._tables(row, a, s, frames)
             return
         keys = torch.stack([rows.to(signal), signal.flatten(), noise.flatten()], 1)
-        levels, member = keys.unique(dim=0, return_inverse=True)
-        known = [self._tables(level[:1].long(), level[1], level[2], frames) for level in levels]
+        distinct, member = keys.unique(dim=0, return_inverse=True)
+        known = [self._tables(int(row), a, s, frames) for row, a, s in distinct.tolist()]
         yield from (known[group] for group in member.tolist())
 
-    def _tables(self, row: Tensor, signal: Tensor, noise: Tensor, frames: int) -> Tables:
-        """What one condition's components expect at one level a = `signal`, s = `noise`; row [1]."""
-        centre, spread = self.at_length(self.centre[row][0], self.spread[row][0], frames)
-        total = spread * signal**2 + noise**2
-        constant = self.log_share[row][0] - 0.5 * total.log().sum((1, 2))
-        gain, rest = spread * signal / total, spread / total * noise**2
-        return Tables(constant, signal * centre, total.rsqrt(), centre, gain, rest)
+    def _tables(self, row: int | Tensor, signal: float | Tensor, noise: float | Tensor, frames: int) -> Tables:
+        """What one condition's components expect at one level a = `signal`, s = `noise`; numbers, or tensors [1]."""
+        stored = (self.centre, self.spread, self.log_share)
+        centre, spread, share = (x.index_select(0, row)[0] if isinstance(row, Tensor) else x[row] for x in stored)
+        centre, spread = self.at_length(centre, spread, frames)
+        total = (spread * signal**2).add_(noise**2)
+        return Tables(share - 0.5 * total.log().sum((1, 2)), centre, spread, total, signal, noise)
 
 
 class Tables(NamedTuple):
@@ -121,27 +123,28 @@ class Tables(NamedTuple):
 
     constant: Tensor
     """Logarithm of their share and of the density's constant."""
-    shifted: Tensor
-    """a m_k."""
-    sharp: Tensor
-    """1 / √(a² v_k + s²)."""
     centre: Tensor
     """m_k."""
-    gain: Tensor
-    """v_k a / (a² v_k + s²)."""
-    rest: Tensor
-    """v_k s² / (a² v_k + s²)."""
+    spread: Tensor
+    """v_k."""
+    total: Tensor
+    """a² v_k + s²."""
+    signal: float | Tensor
+    """a."""
+    noise: float | Tensor
+    """s."""
 
     def posterior(self, own: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance [F, T] of x_0 given one x_t [F, T], all in the basis."""
-        off = ((own - self.shifted) * self.sharp).flatten(1)
-        likely = (self.constant - 0.5 * torch.linalg.vecdot(off, off)).softmax(0)
+        off = own - self.signal * self.centre
+        likely = (self.constant - 0.5 * (off.square() / self.total).sum((1, 2))).softmax(0)
         # A processor passes over what plays no part; to ask another device which ones would be to wait for it.
         met = likely > NEGLIGIBLE if own.device.type == "cpu" else slice(None)
         share = likely[met, None, None]
-        guess = self.centre[met] + self.gain[met] * (own - self.shifted[met])
+        known = self.spread[met] / self.total[met]
+        guess = self.centre[met] + self.signal * known * off[met]
         mean = (share * guess).sum(0)
-        return mean, (share * (self.rest[met] + (guess - mean) ** 2)).sum(0)
+        return mean, (share * (self.noise**2 * known + (guess - mean) ** 2)).sum(0)
 
 
 def spectral_skip(
