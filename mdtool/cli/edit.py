@@ -226,6 +226,7 @@ def _edit(
             f"{scale * (row.must or 0):.1f} was allowed",
             style="red",
         )
+    _warn(console, [line for edited in edits for line in edited.advice])
     count, steps = sum(len(edited.motions) for edited in edits), max(edited.steps for edited in edits)
     took_s, ended = max(edited.seconds for edited in edits), {edited.ended for edited in edits}
     made = f"{counted(count, 'motion')}, {counted(steps, 'step')}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from mdtool.editing.goals import TOLERANCE_M
 from mdtool.editing.inversion import Start
-from mdtool.editing.plan import Plan
+from mdtool.editing.plan import CONTENT, Plan
 from mdtool.editing.stages import Reached
 from mdtool.editing.trace import Course
 from mdtool.motion.motion import Motion
@@ -65,6 +65,14 @@ class Edited:
         """What kept it from its targets, in words."""
         error = min(self.errors)
         return f"came no nearer than {error:.2f} m" if error > _FAR * TOLERANCE_M else "stayed inside an obstacle"
+
+    @property
+    def advice(self) -> list[str]:
+        """What the request could ask for less of where all searches were stuck: a weight that was asked for is kept."""
+        if not self.stuck or self.plan.content <= CONTENT["normal"]:
+            return []
+        asked = "keep: {content: normal}" if self.plan.request.run.content is None else f"content: {CONTENT['normal']}"
+        return [f"it {self.how_stuck}, and the content term may hold it back: try `{asked}`"]
 
     def alone(self, place: int) -> Edited:
         """The edit with one of its motions, and without those before it."""

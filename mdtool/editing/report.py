@@ -212,7 +212,7 @@ def to_json(edited: Edited, found: Sequence[list[EditReport]]) -> dict[str, Any]
         "reconstruction_unfitted_m": edited.start.unfitted_m,
         "noise": asdict(edited.start.health),
         "action": edited.plan.action_told,
-        "warnings": [*edited.warnings, *(problem.told() for problem in edited.plan.warnings)],
+        "warnings": [*edited.warnings, *edited.advice, *(problem.told() for problem in edited.plan.warnings)],
         "variations": [
             {
                 "name": each.name,

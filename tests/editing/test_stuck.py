@@ -77,6 +77,21 @@ def test_a_request_that_says_what_to_mind_is_taken_at_its_word(searches: list[li
     assert len(searches) == 4
 
 
+@pytest.mark.parametrize(
+    ("keep", "run", "advised"),
+    [
+        ({"content": "strong"}, {}, "try `keep: {content: normal}`"),
+        ({"content": "normal"}, {}, ""),
+        ({}, {"content": 0.05}, "try `content: 0.002`"),
+    ],
+)
+def test_a_content_term_that_may_hold_it_back_is_named(keep: dict, run: dict, advised: str) -> None:
+    (far,) = edits(wanted=[{"targets": [TOO_HIGH], "keep": keep}], **run)
+    assert far.stuck
+    assert bool(far.advice) == bool(advised)
+    assert all(advised in line and far.how_stuck in line for line in far.advice)
+
+
 def test_who_stays_in_an_obstacle_is_stuck_too(searches: list[list[Edited]]) -> None:
     everywhere = {"avoid": [{"box": {"at": [0, 1, 0], "size": [40, 40, 40]}}]}
     (edited,) = edits(wanted=[everywhere], condition="keep")
