@@ -21,6 +21,8 @@ FAST_M_S, FASTEST_M_S = 3.0, 8.0
 """Speeds of the pelvis that deserve a warning, and that nobody runs in a few frames."""
 HIGHEST_PELVIS_M = 1.25
 """The pelvis of the 1.70 m skeleton in a jump from the spot."""
+_SINKS_M = 0.05
+"""How far below the floor a place may be: feet of generated and recorded key poses sink by centimetres."""
 _SAME_M = 1e-3
 
 
@@ -86,7 +88,7 @@ def _heights(plan: Plan) -> list[Problem]:
             if not len(heights):
                 continue
             name = JOINT_NAMES[joint]
-            if heights.min() < 0:
+            if heights.min() < -_SINKS_M:
                 problems.append(
                     plan.document.problem(
                         goal.key, f"{name} at y = {heights.min():.2f} m is below the floor (y = 0): y points up", True

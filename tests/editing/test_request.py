@@ -281,3 +281,9 @@ def test_groups_and_reach() -> None:
     assert joint_index("root") == 0
     assert reach(4) == pytest.approx(np.hypot(0.082, 0.080) + 0.399)
     assert reach(20, 18) == pytest.approx(0.253)
+
+
+def test_feet_of_key_poses_may_sink_by_centimetres() -> None:
+    lines = "version: 1\ntargets:\n  - {at: 30, joint: left_foot, y: %s}\n"
+    assert not plan(lines % -0.04).warnings
+    assert "below the floor" in str(problems(lines % -0.06))
