@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Five edits of what `make demo` (or `mdtool demo`) made, each with its motion, its report and a picture.
-# About four minutes on two cores; RUN=FOLDER takes another run, STEPS=100 is quicker and rougher.
+# Five edits of what `make demo` (or `mdtool demo`) made, each with its motion, its report and a video.
+# About two minutes on two cores; RUN=FOLDER takes another run, STEPS=100 is quicker and rougher.
 #
 #   examples/edits.sh             in the folder that holds demo/
 set -euo pipefail
