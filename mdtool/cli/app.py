@@ -105,7 +105,8 @@ def main() -> None:
     # Read when torch is loaded: how long threads spin before they sleep while they wait for each other. Thirty times
     # shorter than usual costs nothing on two idle cores (28 training steps a second, 27 before), and beside two other
     # programs, where who spins holds the core that the last thread needs, 10 are made in place of 6.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app(standalone_mode=True)
     except MdtoolError as error:

@@ -22,7 +22,7 @@ def demo(
     preset: Annotated[str, typer.Option(help="Preset of the generator.")] = "demo",
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of the generator.")] = None,
 ) -> None:
-    """Preprocess, train, sample, evaluate and render: about eight minutes on two cores.
+    """Preprocess, train, sample, evaluate and render: three to ten minutes on two cores.
 
     Every stage is the command of the same name; running the demo again goes on where it stopped.
     """

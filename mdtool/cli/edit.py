@@ -63,7 +63,7 @@ def edit(
     threads: Threads = None,
     compiles: Annotated[
         bool,
-        typer.Option("--compile", help="Compile the network first: a minute or more, for long searches on a GPU."),
+        typer.Option("--compile", help="Compile the network first: minutes, for long searches on a GPU."),
     ] = False,
 ) -> None:
     """Edit generated or recorded motion: search for the noise whose motion does what a request says (DNO).
@@ -196,7 +196,8 @@ def _edit(
         _warn(console, [problem.told() for problem in plan.warnings])
     if asked.compiles:
         say(console, "compiling the network …")
-        session.decoder.compile()
+        for precision in sorted({plan.request.run.precision for plan in plans}):
+            session.decoder.compile(precision)
 
     def save(edits: list[Edited]) -> None:
         write_edits(out, edits, generator, str(run))
@@ -226,7 +227,7 @@ def _edit(
             f"{scale * (row.must or 0):.1f} was allowed",
             style="red",
         )
-    _warn(console, [line for edited in edits for line in edited.advice])
+    _warn(console, [f"{edited.plan.source.name}: {line}" for edited in edits for line in edited.advice])
     count, steps = sum(len(edited.motions) for edited in edits), max(edited.steps for edited in edits)
     took_s, ended = max(edited.seconds for edited in edits), {edited.ended for edited in edits}
     made = f"{counted(count, 'motion')}, {counted(steps, 'step')}"

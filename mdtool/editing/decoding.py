@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,18 +31,30 @@ class Decoder:
         for parameter in self.method.parameters():
             parameter.requires_grad_(False)
 
-    def compile(self) -> None:
-        """Let torch compile the network, forwards and backwards, and try it on one sample.
+    def compile(self, precision: str = "fp32") -> None:
+        """Let torch compile the network, and try it as searches call it: one motion and several, with gradients or not.
+
+        What is not tried here, such as a search that tells no action, is compiled when it is first met.
+
+        Args:
+            precision: of the search, as in its `run` section.
 
         Raises:
             MdtoolError: it cannot be compiled on this machine.
         """
-        method = self.method
+        method, options = self.method, self.method.smooth_options()
         method.get_submodule("network").compile()
         try:
-            noise = method.noise(sample_generators(0, 0, 1)).to(self.device).requires_grad_()
-            action = torch.zeros(1, dtype=torch.int64, device=self.device) if method.uses_labels else None
-            method.decode(noise, action, **method.smooth_options()).float().square().sum().backward()
+            for count, grows in product((1, 2), (True, False)):
+                noise = method.noise(sample_generators(0, 0, count)).to(self.device).requires_grad_(grows)
+                action = torch.zeros(count, dtype=torch.int64, device=self.device) if method.uses_labels else None
+                with (
+                    torch.set_grad_enabled(grows),
+                    torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"),
+                ):
+                    made = method.decode(noise, action, **options).float()
+                if grows:
+                    made.square().sum().backward()
         except Exception as error:  # whatever compilers, drivers and torch raise
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise MdtoolError(f"the network cannot be compiled here ({reason}): leave out --compile") from error

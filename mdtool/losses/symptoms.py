@@ -88,8 +88,8 @@ class RecentWindows:
         self._batches: deque[tuple[Tensor, Tensor, Tensor]] = deque()
 
     def add(self, features: Tensor, action: Tensor, clip: Tensor | None) -> None:
-        """Keep windows [B, …] with labels [B] and, where they may be of one clip, the clips [B]; not copies."""
-        clip = -1 - torch.arange(len(action), device=action.device) if clip is None else clip
+        """Keep windows [B, …] with labels [B] and the clips [B] that they are of, where those are known; not copies."""
+        clip = torch.full_like(action, -1) if clip is None else clip
         self._batches.append((features.detach(), action, clip))
         while len(self._batches) > 1 and sum(len(batch[1]) for batch in self._batches) > KEPT:
             self._batches.popleft()
@@ -108,15 +108,17 @@ class RecentWindows:
         kept = features.flatten(1).float()
 
         def shortest(windows: Tensor, allowed: Tensor) -> Tensor:
-            distance = torch.cdist(windows.flatten(1).float(), kept).masked_fill(~allowed, torch.inf).amin(1)
-            return distance[distance.isfinite()]
+            # By differences: a product of matrices would lose a copy's small distance between the windows' lengths.
+            distance = torch.cdist(windows.flatten(1).float(), kept, compute_mode="donot_use_mm_for_euclid_dist")
+            nearest = distance.masked_fill(~allowed, torch.inf).amin(1)
+            return nearest[nearest.isfinite()]
 
         last = len(self._batches[-1][1])
         other = (labels[-last:, None] == labels) & (clips[-last:, None] != clips)
         own, between = shortest(made, action[:, None] == labels), shortest(kept[-last:], other)
-        if not (len(own) and len(between)):
+        if not (len(own) and len(between) and between.median() > 0):
             return {}
-        return {"nearest_ratio": float(own.median() / between.median().clamp_min(1e-9))}
+        return {"nearest_ratio": float(own.median() / between.median())}
 
 
 def _motion(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -76,7 +76,7 @@ class EMA:
 
     @torch.no_grad()
     def distances(self) -> dict[str, float]:
-        """`ema_distance/DECAY` of every track: ‖θ̄ - θ‖ / ‖θ‖ over all weights; waits for the device."""
+        """`ema_distance/TRACK` of every decay or width: ‖θ̄ - θ‖ / ‖θ‖ over all weights; waits for the device."""
         size = _norm(self._live)
         return {
             f"ema_distance/{decay:g}": _norm(torch._foreach_sub(shadow, self._live)) / max(size, 1e-12)

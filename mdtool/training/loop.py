@@ -103,7 +103,7 @@ class Trainer:
         return norm
 
     def read_terms(self, steps: int) -> dict[str, float]:
-        """Mean of every loss term over the last `steps` steps; the only place that waits for the device."""
+        """Mean of every loss term over the last `steps` steps; waits for the device, as all that a log asks for."""
         if not self.terms:
             return {}
         names, totals = list(self.terms), self.ranks.sum(torch.stack(list(self.terms.values())))

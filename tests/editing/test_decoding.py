@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch._dynamo.utils as dynamo
 from torch import Tensor, nn
 
 from mdtool.editing.decoding import Decoder
@@ -28,10 +29,14 @@ def test_a_compiled_network_decodes_the_same_and_has_the_same_gradient(case: str
         assert noise.grad is not None
         return features.detach(), noise.grad
 
-    plain = look()
+    plain, counted = look(), dynamo.counters["stats"]
+    before = counted["unique_graphs"]
     decoder.compile()
+    tried = counted["unique_graphs"]
+    assert tried > before
     for compiled, eager in zip(look(), plain, strict=True):
         torch.testing.assert_close(compiled, eager, rtol=1e-3, atol=1e-4)
+    assert counted["unique_graphs"] == tried, "a search compiles nothing more"
 
 
 def test_where_nothing_compiles_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

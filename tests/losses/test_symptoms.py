@@ -108,8 +108,14 @@ def test_windows_of_one_clip_are_no_two_recordings() -> None:
     assert recent.nearest(window, torch.zeros(6, dtype=torch.int64)) == {}
 
 
+def test_windows_of_unknown_clips_are_compared_with_nothing() -> None:
+    recent, action = RecentWindows(), torch.zeros(4, dtype=torch.int64)
+    recent.add(torch.randn(4, 3), action, None)
+    assert recent.nearest(torch.randn(4, 3), action) == {}
+
+
 def test_only_the_latest_windows_are_kept() -> None:
-    recent, old = RecentWindows(), torch.zeros(KEPT, 1)
-    recent.add(old, torch.zeros(KEPT, dtype=torch.int64), None)
-    recent.add(old[:2] + torch.tensor([[5.0], [6.0]]), torch.zeros(2, dtype=torch.int64), None)
+    recent, old, clips = RecentWindows(), torch.zeros(KEPT, 1), torch.arange(KEPT + 2)
+    recent.add(old, torch.zeros(KEPT, dtype=torch.int64), clips[:KEPT])
+    recent.add(old[:2] + torch.tensor([[5.0], [6.0]]), torch.zeros(2, dtype=torch.int64), clips[KEPT:])
     assert recent.nearest(old[:1] + 4, torch.zeros(1, dtype=torch.int64)) == pytest.approx({"nearest_ratio": 1.0})
