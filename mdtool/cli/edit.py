@@ -196,8 +196,8 @@ def _edit(
         _warn(console, [problem.told() for problem in plan.warnings])
     if asked.compiles:
         say(console, "compiling the network …")
-        for precision in sorted({plan.request.run.precision for plan in plans}):
-            session.decoder.compile(precision)
+        for plan in {plan.request.run.precision: plan for plan in plans}.values():
+            session.decoder.compile(plan)
 
     def save(edits: list[Edited]) -> None:
         write_edits(out, edits, generator, str(run))

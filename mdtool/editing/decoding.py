@@ -31,28 +31,21 @@ class Decoder:
         for parameter in self.method.parameters():
             parameter.requires_grad_(False)
 
-    def compile(self, precision: str = "fp32") -> None:
-        """Let torch compile the network, and try it as searches call it: one motion and several, with gradients or not.
+    def compile(self, plan: Plan) -> None:
+        """Let torch compile the network, and try it as the search for a plan calls it: for one motion and for several,
+        with gradients and without.
 
-        What is not tried here, such as a search that tells no action, is compiled when it is first met.
-
-        Args:
-            precision: of the search, as in its `run` section.
+        What is not tried here, such as a search that no longer tells the action, is compiled when it is first met.
 
         Raises:
             MdtoolError: it cannot be compiled on this machine.
         """
-        method, options = self.method, self.method.smooth_options()
-        method.get_submodule("network").compile()
+        self.method.get_submodule("network").compile()
         try:
             for count, grows in product((1, 2), (True, False)):
-                noise = method.noise(sample_generators(0, 0, count)).to(self.device).requires_grad_(grows)
-                action = torch.zeros(count, dtype=torch.int64, device=self.device) if method.uses_labels else None
-                with (
-                    torch.set_grad_enabled(grows),
-                    torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"),
-                ):
-                    made = method.decode(noise, action, **options).float()
+                noise = self.method.noise(sample_generators(0, 0, count), self.frames(plan)).to(self.device)
+                with torch.set_grad_enabled(grows):
+                    made = self.decode(plan, noise.requires_grad_(grows), self.action(plan, count))
                 if grows:
                     made.square().sum().backward()
         except Exception as error:  # whatever compilers, drivers and torch raise

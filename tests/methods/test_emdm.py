@@ -180,8 +180,14 @@ def test_the_report_holds_every_timestep_and_what_the_code_does() -> None:
         assert all(np.isfinite(numbers[f"{name}/t{place}"]) for place in range(2))
     for name in ("logit_real", "logit_fake", "r1"):
         assert any(key.startswith(f"{name}/") for key in numbers), name
-    measured = {"pull_ratio", "discriminator_gradient", "generator_gradient", "speed_ratio", "code_effect"}
-    measured |= {"nearest_ratio"}
+    measured = {
+        "pull_ratio",
+        "discriminator_gradient",
+        "generator_gradient",
+        "speed_ratio",
+        "code_effect",
+        "nearest_ratio",
+    }
     assert measured <= numbers.keys()
     assert not worries, "an illness must last for two reports"
     assert numbers["code_effect"] > 0
