@@ -39,8 +39,6 @@ class Case(NamedTuple):
     """How near each sample then is to its clip, as a share of the distance between clips."""
     falls: str = "loss"
     """The term that learning lowers; a loss weighted by its own expectation stays."""
-    by: float = 3.0
-    """By which factor at least: less where a spectrum begins with most of what there is to learn."""
     refused: tuple[dict[str, Any], ...] = ({"sampler": "euler"}, {"steps": 1000}, {"guidance": "much"})
     """Options that `decode` refuses."""
     fewer_calls: tuple[tuple[str, int], ...] = (("sample_steps", 4),)
@@ -91,19 +89,20 @@ CASES = {
         lr=2e-2, near=0.9, falls="error_joints", refused=NO_STEPS, gain=(5, 12),
     ),
     "balanced edm behind a spectrum": Case(
-        "edm-tiny", {**SMALL_UNET, "components": 1}, {}, None, {**ALONE, "components": 1},
-        lr=2e-2, near=0.9, falls="error_joints", by=2.0, refused=NO_STEPS,
+        "edm-tiny", {**SMALL_UNET, "components": 1}, {}, None, {**ALONE, "components": 1, "channels": 64},
+        lr=2e-2, near=0.9, falls="error_joints", refused=NO_STEPS,
     ),
     # A component is settled on between two levels: what rounding leaves of x at σ = 80 is told apart, and magnified.
     "balanced edm behind several spectra": Case(
-        "edm-tiny", {**SMALL_UNET, "components": 2, "sigma_max": 10.0}, {}, None, {**ALONE, "components": 2},
-        lr=2e-2, near=0.9, falls="error_joints", by=2.0, refused=NO_STEPS,
+        "edm-tiny", {**SMALL_UNET, "components": 2, "sigma_max": 10.0}, {}, None,
+        {**ALONE, "components": 2, "channels": 128},
+        lr=2e-2, near=0.9, falls="error_joints", refused=NO_STEPS,
     ),
-    # After 500 steps of the field its own latents are 0.63 of that distance from their clips. In whitened numbers
-    # ten latents are ten points, which a transformer over three tokens takes more than 1,000 steps to find.
+    # In whitened numbers ten latents are ten points, which a transformer over three tokens takes more than 1,000 steps
+    # to find.
     "nerm": Case("nerm-debug", {}, {}, None, {"axis_s": 1.0, "frames": 20, "native_from": 500, "field_steps": 500,
-                 "encoder_steps": 250, "width": 64, "cond_mask_prob": 0.0, "latent": 16, "denoiser": "mlp",
-                 "feedforward": 256}, (7, 8, 16, 22), near=0.7),
+                 "encoder_steps": 250, "width": 96, "cond_mask_prob": 0.0, "latent": 16, "denoiser": "mlp",
+                 "feedforward": 256}, (7, 8, 16, 22)),
 }  # fmt: skip
 """Every generator in at least one case: a new method joins by a line here."""
 
